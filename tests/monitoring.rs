@@ -63,7 +63,7 @@ fn the_rules_are_rules() {
         &["check", "rules", "--lint=all", "--lint-fatal", "rules.json"],
         None,
     );
-    assert!(said.contains("14 rules found"), "{said}");
+    assert!(said.contains("16 rules found"), "{said}");
 }
 
 fn condition(name: &str, condition: &str, values: &str) -> Value {
@@ -172,6 +172,7 @@ fn each_alert_fires_when_it_should_and_not_before() {
     ];
     for metric in [
         "last_backup_failed",
+        "last_backup_suspect",
         "next_backup_fails",
         "backup_sets_damaged",
     ] {
@@ -184,6 +185,9 @@ fn each_alert_fires_when_it_should_and_not_before() {
         "0x9 -172800x70",
     ));
     series.push(of_backups("last_look_timestamp_seconds", "well", "0x80"));
+    // From the beginning none counts, and one of them gets a good one after 23 hours.
+    series.push(of_backups("no_good_backup", "bad", "1x1500"));
+    series.push(of_backups("no_good_backup", "late", "1x1380 0x120"));
     // Half of the rows are gone after 10 minutes; the others grow.
     series.push(of_backups(
         "last_confirmed_backup_rows",
@@ -222,8 +226,10 @@ fn each_alert_fires_when_it_should_and_not_before() {
 
 /// Alerts about backups: severity, a minute at which they are quiet and one at which they fire. Their
 /// metrics change at minute 10.
-const BACKUP_ALERTS: [(&str, &str, u32, u32); 5] = [
+const BACKUP_ALERTS: [(&str, &str, u32, u32); 7] = [
     ("HoldfastBackupFailing", "warning", 24, 26),
+    ("HoldfastBackupSuspect", "critical", 9, 11),
+    ("HoldfastNoGoodBackup", "critical", 1_439, 1_441),
     ("HoldfastNextBackupFails", "warning", 24, 26),
     ("HoldfastBackupSetIncomplete", "critical", 9, 11),
     ("HoldfastLookOverdue", "warning", 24, 26),

@@ -21,10 +21,11 @@ use crate::store::{SetPath, StoreLimits, set_suffix};
 use super::backup_report::{BackupTries, describe_set};
 use super::leftovers::leave_nothing_behind;
 use super::record_verdicts::record_verdicts;
+use super::show_progress::{clear, keep_showing};
 use super::turn::wait_for_turn;
 use super::{
-    Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host, kubernetes,
-    take_set,
+    BackupMeter, Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host,
+    kubernetes, take_set,
 };
 
 /// How long to wait before a backup is begun again that had to end for a change of a table.
@@ -93,16 +94,23 @@ pub async fn run_backup_with(
         kubernetes::apply_status_for::<DatabaseBackup>(client, tries, namespace, name, status).await
     };
     report(tries.asks, &status).await?;
+    let meter = BackupMeter::default();
+    let this = (request.namespace.as_str(), name);
     let taking = Taking {
         client,
         files,
         tries,
         request: &request,
         name,
+        meter: meter.clone(),
         interrupt: &interrupt,
         ends_at,
     };
-    match Box::pin(taking.take(check_since.as_ref(), path)).await {
+    let taken = tokio::select! {
+        taken = Box::pin(taking.take(check_since.as_ref(), path)) => taken,
+        never = keep_showing(client, this, &meter) => match never {},
+    };
+    match taken {
         Ok(set) => describe_set(&mut status, &set, &request),
         Err(failure) => {
             tracing::error!(
@@ -127,6 +135,7 @@ pub async fn run_backup_with(
     status.completion_time = Some(Time(ended_at));
     status.duration_seconds = Some(ended_at.duration_since(started_at).as_secs());
     report(tries.left(), &status).await?;
+    clear(client, this, &meter).await;
     if status.state == Some(BackupState::Failed) {
         anyhow::bail!("the backup failed, which its DatabaseBackup says: {name}");
     }
@@ -177,6 +186,7 @@ struct Taking<'a> {
     tries: BackupTries,
     request: &'a BackupRequest,
     name: &'a str,
+    meter: BackupMeter,
     interrupt: &'a Interrupt,
     ends_at: Instant,
 }
@@ -236,6 +246,7 @@ impl Taking<'_> {
             path,
             image: fetch_image(client, &request.namespace, self.name).await,
             pause: YIELD_PAUSE,
+            meter: self.meter.clone(),
             dump_program: None,
             limits,
         };

@@ -41,8 +41,9 @@ pub async fn archive_directories(
         });
         let last = in_flight.len() - 1;
         let object = &mut in_flight[last];
+        let shown = (name.as_str(), &order.meter);
         let archived =
-            archive_directory(asked, claim, &recipients, &name, &mut object.upload).await?;
+            archive_directory(asked, claim, &recipients, shown, &mut object.upload).await?;
         object.raw_size = archived.raw_size;
         object.frames = archived.frames;
         filled.suspicions.extend(archived.directory.fault.clone());

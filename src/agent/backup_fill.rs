@@ -8,7 +8,7 @@ use crate::postgres::{
     ArchiveSummary, DatabaseDescription, Login, PostgresError, Session, Snapshot, TableList,
     connect, count_in_snapshot, end_sessions, fetch_database_size, fetch_description,
     fetch_encrypted, fetch_extension_tables, fetch_formats, fetch_identity, fetch_overview,
-    fetch_sequences, fetch_tables, fetch_without_login, may_read_role_passwords,
+    fetch_sequences, fetch_table_bytes, fetch_tables, fetch_without_login, may_read_role_passwords,
 };
 use crate::store::{
     GLOBALS_NAME, MAIN_DUMP_NAME, RolePasswords, S3Store, Upload, further_dump_name,
@@ -18,6 +18,7 @@ use super::ddl_watch::watch;
 use super::dump::{DumpScope, DumpedServer};
 use super::encryption::Recipients;
 use super::filled::{Filled, FilledDatabase, InFlight, Place, judge};
+use super::left_out::{excluded, oids_of};
 use super::set_order::SetOrder;
 use super::set_verdict::{DumpedDatabase, KnownGood};
 use super::{DumpPrograms, SuspicionSource};
@@ -208,7 +209,9 @@ impl Filling<'_> {
         };
         let work = &self.order.files.work;
         let programs = DumpPrograms::prepare(self.login, work, server, &self.application).await?;
-        let programs = programs.encrypted_for(self.recipients.clone());
+        let programs = programs
+            .encrypted_for(self.recipients.clone())
+            .shown_on(self.order.meter.clone());
         Ok(match &self.order.dump_program {
             Some(program) => programs.with_dump_program(program.clone()),
             None => programs,
@@ -277,8 +280,16 @@ impl Filling<'_> {
         };
         // A hint only.
         let size = fetch_database_size(session).await.unwrap_or_default();
+        let left_out = tables
+            .as_ref()
+            .map(|list| oids_of(list, &excluded))
+            .unwrap_or_default();
+        // For whoever waits.
+        let table_bytes = fetch_table_bytes(session, size, &left_out).await;
         let object = self.add(&name, size.unsigned_abs(), in_flight);
         let name = object.name.clone();
+        let meter = &self.order.meter;
+        meter.begin_database(database, table_bytes.unwrap_or_default());
         // Of the snapshot's own session; the dump gets the same ones, and the manifest says them.
         let formats = fetch_formats(session).await?;
         let scope = DumpScope {
@@ -432,25 +443,6 @@ impl Filling<'_> {
             }),
         }
     }
-}
-
-/// The tables whose rows are left out, by schema and name: of a partitioned one all that belong to it.
-fn excluded(list: &TableList, wanted: &[String]) -> Vec<(String, String)> {
-    let members = list.members();
-    let mut excluded = BTreeSet::new();
-    for table in &list.tables {
-        if wanted.contains(&table.qualified_name()) {
-            let parts = members.get(&table.oid).filter(|_| table.partitioned);
-            let parts = parts.into_iter().flatten();
-            // A name that is no text can't be given to pg_dump: those rows are in the dump.
-            let named = parts
-                .copied()
-                .chain([table])
-                .filter(|part| part.can_be_named);
-            excluded.extend(named.map(|part| (part.schema.clone(), part.name.clone())));
-        }
-    }
-    excluded.into_iter().collect()
 }
 
 fn server_changed(difference: &str) -> AgentFailure {

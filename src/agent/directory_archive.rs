@@ -14,6 +14,7 @@ use crate::store::{ManifestDirectory, ObjectStore, Upload};
 use super::directory_walk::{Walked, walk_into};
 use super::dump_stream::{Frame, Inspector, PIECE, WAITING, start_from};
 use super::encryption::Recipients;
+use super::meter::BackupMeter;
 
 /// A directory that was archived.
 pub struct ArchivedDirectory {
@@ -29,7 +30,7 @@ pub async fn archive_directory<S: ObjectStore>(
     asked: &BackupDirectory,
     claim: PathBuf,
     recipients: &Recipients,
-    name: &str,
+    (name, meter): (&str, &BackupMeter),
     upload: &mut Upload<S>,
 ) -> Result<ArchivedDirectory, AgentFailure> {
     let started_at = whole_seconds(&Time(Timestamp::now()));
@@ -45,10 +46,12 @@ pub async fn archive_directory<S: ObjectStore>(
             let _abandoned = sender.blocking_send(Err(Error::other(error.to_string())));
         })
     });
-    let (mut compressed, worker) =
-        start_from(pieces, Inspector::Own, recipients.clone(), name.to_owned());
+    meter.begin_claim(&asked.claim);
+    let shown = (name.to_owned(), meter.clone());
+    let (mut compressed, worker) = start_from(pieces, Inspector::Own, recipients.clone(), shown);
     while let Some(bytes) = compressed.recv().await {
         upload.write(&bytes).await.map_err(AgentFailure::from)?;
+        meter.note_stored(upload.size());
     }
     let failure = |why: String| AgentFailure {
         reason: reasons::DUMP_FAILED.to_owned(),

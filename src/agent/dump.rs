@@ -18,6 +18,7 @@ use crate::store::{ObjectStore, RolePasswords, Upload};
 use super::dump_run::{Dumped, failure, inspect, run};
 use super::dump_stream::Inspector;
 use super::encryption::Recipients;
+use super::meter::BackupMeter;
 use super::session_formats::build_format_options;
 
 /// How what agents call themselves in `pg_stat_activity` begins while they dump; the set follows.
@@ -70,6 +71,7 @@ pub struct DumpPrograms {
     /// The address, where the host is only the name in the server's certificate.
     address: Option<IpAddr>,
     recipients: Recipients,
+    meter: BackupMeter,
 }
 
 impl DumpPrograms {
@@ -117,6 +119,7 @@ impl DumpPrograms {
             application: application.to_owned(),
             options: format!("{KEEP_ALIVE} {check}").trim().to_owned(),
             recipients: Recipients::default(),
+            meter: BackupMeter::default(),
         })
     }
 
@@ -131,6 +134,13 @@ impl DumpPrograms {
     #[must_use]
     pub fn encrypted_for(mut self, recipients: Recipients) -> Self {
         self.recipients = recipients;
+        self
+    }
+
+    /// Shows how far it is on this meter.
+    #[must_use]
+    pub fn shown_on(mut self, meter: BackupMeter) -> Self {
+        self.meter = meter;
         self
     }
 
@@ -156,7 +166,8 @@ impl DumpPrograms {
         self.ask().await?;
         let inspector = Inspector::Archive(Box::default());
         let recipients = &self.recipients;
-        run(command, "pg_dump", inspector, recipients, name, upload).await
+        let shown = (name, &self.meter);
+        run(command, "pg_dump", inspector, recipients, shown, upload).await
     }
 
     /// Dumps a database and only looks at what the dump holds, with these settings of the session.
@@ -231,7 +242,8 @@ impl DumpPrograms {
         self.ask().await?;
         let inspector = Inspector::Globals(Vec::new());
         let recipients = &self.recipients;
-        run(command, "pg_dumpall", inspector, recipients, name, upload).await
+        let shown = (name, &self.meter);
+        run(command, "pg_dumpall", inspector, recipients, shown, upload).await
     }
 
     /// Makes sure that the server is still the one that is meant.

@@ -18,6 +18,7 @@ use crate::store::{ObjectStore, Upload};
 
 use super::dump_stream::{self, Inspected, Inspector, StreamError};
 use super::encryption::Recipients;
+use super::meter::BackupMeter;
 
 /// Lines of the program's messages that a report carries.
 const LAST_LINES: usize = 8;
@@ -107,7 +108,7 @@ pub async fn run<S: ObjectStore>(
     program: &str,
     inspector: Inspector,
     recipients: &Recipients,
-    name: &str,
+    (name, meter): (&str, &BackupMeter),
     upload: &mut Upload<S>,
 ) -> Result<Dumped, AgentFailure> {
     let mut child = Running::start(command, program)?;
@@ -115,10 +116,11 @@ pub async fn run<S: ObjectStore>(
         return Err(without_pipes(program));
     };
     let messages = tokio::spawn(keep_messages(messages, program.to_owned(), Lines::All));
-    let (mut compressed, worker) =
-        dump_stream::start(output, inspector, recipients.clone(), name.to_owned());
+    let shown = (name.to_owned(), meter.clone());
+    let (mut compressed, worker) = dump_stream::start(output, inspector, recipients.clone(), shown);
     while let Some(bytes) = compressed.recv().await {
         upload.write(&bytes).await.map_err(AgentFailure::from)?;
+        meter.note_stored(upload.size());
     }
     let inspected = worker
         .await

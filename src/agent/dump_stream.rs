@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::encryption::{Recipients, Sink};
+use super::meter::BackupMeter;
 use crate::postgres::{ArchiveError, ArchiveParser, ArchiveSummary};
 
 /// Bytes read at a time.
@@ -123,6 +124,15 @@ impl Inspector {
         }
     }
 
+    /// How many tables are complete, and how many there are, if it is an archive.
+    fn tables(&self) -> Option<(usize, usize)> {
+        if let Self::Archive(parser) = self {
+            parser.tables()
+        } else {
+            None
+        }
+    }
+
     fn rows(&self) -> u64 {
         if let Self::Archive(parser) = self {
             parser.rows()
@@ -161,14 +171,14 @@ pub fn start(
     source: impl AsyncRead + Send + Unpin + 'static,
     inspector: Inspector,
     recipients: Recipients,
-    name: String,
+    (name, meter): (String, BackupMeter),
 ) -> (
     mpsc::Receiver<Vec<u8>>,
     JoinHandle<Result<Inspected, StreamError>>,
 ) {
     let (raw_sender, raw_receiver) = mpsc::channel(WAITING);
     tokio::spawn(read(source, raw_sender));
-    start_from(raw_receiver, inspector, recipients, name)
+    start_from(raw_receiver, inspector, recipients, (name, meter))
 }
 
 /// The same for pieces that are made by another thread.
@@ -176,7 +186,7 @@ pub fn start_from(
     raw_receiver: mpsc::Receiver<std::io::Result<Vec<u8>>>,
     inspector: Inspector,
     recipients: Recipients,
-    name: String,
+    (name, meter): (String, BackupMeter),
 ) -> (
     mpsc::Receiver<Vec<u8>>,
     JoinHandle<Result<Inspected, StreamError>>,
@@ -184,7 +194,7 @@ pub fn start_from(
     let (sender, receiver) = mpsc::channel(WAITING);
     let worker = tokio::task::spawn_blocking(move || {
         let sink = Sink::begin(&recipients, &sender, PIECE).map_err(StreamError::of_sink)?;
-        let mut inspected = compress(raw_receiver, sink, inspector, &name)?;
+        let mut inspected = compress(raw_receiver, sink, inspector, (&name, &meter))?;
         if recipients.is_encrypted() {
             inspected.frames.clear();
         }
@@ -245,7 +255,7 @@ fn compress(
     mut pieces: mpsc::Receiver<std::io::Result<Vec<u8>>>,
     sink: Sink<'_>,
     mut inspector: Inspector,
-    name: &str,
+    (name, meter): (&str, &BackupMeter),
 ) -> Result<Inspected, StreamError> {
     let mut frames = Frames::begin(sink)?;
     let mut shown = Instant::now();
@@ -253,6 +263,7 @@ fn compress(
         let piece = piece.map_err(StreamError::Read)?;
         inspector.push(&piece)?;
         frames.write(&piece, &inspector.take_block_begins())?;
+        meter.note_dumped(frames.raw, inspector.tables());
         if shown.elapsed() >= PROGRESS_INTERVAL {
             shown = Instant::now();
             tracing::info!(

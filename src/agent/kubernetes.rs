@@ -181,17 +181,49 @@ where
         + DeserializeOwned,
 {
     let api: Api<Kind> = Api::namespaced(client.clone(), namespace);
-    let patch = Patch::Apply(serde_json::json!({
-        "apiVersion": Kind::api_version(&()),
-        "kind": Kind::kind(&()),
-        "metadata": {"name": name},
-        "status": status,
-    }));
+    let patch = build_patch::<Kind>(name, status);
     let parameters = PatchParams::apply(manager).force();
     let what = format!("write the status of {} {namespace}/{name}", Kind::kind(&()));
     persist_for(tries, &what, || api.patch_status(name, &parameters, &patch))
         .await
         .map(drop)
+}
+
+/// The same, tried once: for what nobody waits for.
+pub async fn apply_status_once<Kind>(
+    client: &Client,
+    manager: &str,
+    namespace: &str,
+    name: &str,
+    status: &impl Serialize,
+) -> Result<(), String>
+where
+    Kind: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned,
+{
+    let api: Api<Kind> = Api::namespaced(client.clone(), namespace);
+    let patch = build_patch::<Kind>(name, status);
+    let parameters = PatchParams::apply(manager).force();
+    let written = api.patch_status(name, &parameters, &patch);
+    match timeout(REQUEST_LIMIT, written).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", REQUEST_LIMIT.as_secs())),
+    }
+}
+
+fn build_patch<Kind>(name: &str, status: &impl Serialize) -> Patch<serde_json::Value>
+where
+    Kind: Resource<DynamicType = ()>,
+{
+    Patch::Apply(serde_json::json!({
+        "apiVersion": Kind::api_version(&()),
+        "kind": Kind::kind(&()),
+        "metadata": {"name": name},
+        "status": status,
+    }))
 }
 
 #[cfg(test)]

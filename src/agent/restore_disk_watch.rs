@@ -11,6 +11,7 @@ use crate::wording::quoted;
 use super::restore_context::Restoring;
 use super::restore_disk::{Disk, Space, estimate};
 use super::restore_order::RestoreWatcher;
+use super::restore_said::refused;
 use super::restore_server::Plan;
 use super::restore_swap_state::Left;
 
@@ -93,10 +94,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             }
             Space::TooSmall(what) => Err(AgentFailure {
                 reason: reasons::DISK_TOO_SMALL.to_owned(),
-                message: format!(
-                    "this set is not restored, and nothing was made in the server: {}: {what}. {REMEDY}",
-                    self.claim()
-                ),
+                message: refused(&[format!("{}: {what}. {REMEDY}", self.claim())]).message,
             }),
         }
     }

@@ -15,6 +15,11 @@ use super::restore_swap_state::{DatabaseRow, Found};
 /// From this version on it is a right of its own to act as another role.
 const HAS_SET_OPTION: u32 = 16;
 
+/// From this version on a database has a version of its collation.
+const HAS_DATABASE_COLLATIONS: u32 = 15;
+/// What poolers call themselves.
+const POOLERS: &str = "pgbouncer|pgcat|odyssey|pgpool|pgagroal|supavisor";
+
 /// What hangs on the object id of a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
@@ -76,6 +81,13 @@ pub async fn fetch_facts(
     fetch_extensions(writer, extensions, &mut facts).await?;
     fetch_what_holds(writer, &mut facts).await?;
     fetch_rights(writer, &mut facts).await?;
+    // Without them the warnings are fewer, and nothing else is different.
+    if let Err(error) = fetch_poolers(writer, &mut facts).await {
+        tracing::warn!("sessions of poolers could not be looked for: {error}");
+    }
+    if let Err(error) = fetch_collations(writer, &mut facts).await {
+        tracing::warn!("versions of collations could not be read: {error}");
+    }
     Ok(facts)
 }
 
@@ -120,6 +132,66 @@ async fn fetch_rights(writer: &Writer, facts: &mut ServerFacts) -> Result<(), Po
             is_superuser: writer.truth(&row, "is_superuser")?,
             may_be_ended: writer.truth(&row, "may")?,
         });
+    }
+    Ok(())
+}
+
+/// Which databases have sessions of a pooler, by what these call themselves.
+async fn fetch_poolers(writer: &Writer, facts: &mut ServerFacts) -> Result<(), PostgresError> {
+    let query = format!(
+        "select distinct {} as database, {} as name from pg_catalog.pg_stat_activity as a where a.datname is not \
+         null and pg_catalog.lower(a.application_name) ~ '{POOLERS}'",
+        name_column("a.datname"),
+        name_column("a.application_name"),
+    );
+    for row in writer.run(&query).await? {
+        let database = writer.name(&row, "database")?.0;
+        facts.poolers.push((database, writer.name(&row, "name")?.0));
+    }
+    Ok(())
+}
+
+/// The versions of collations that the server has now: of each locale that one of its databases uses, of those
+/// of ICU, and of libc, which has one for all.
+async fn fetch_collations(writer: &Writer, facts: &mut ServerFacts) -> Result<(), PostgresError> {
+    if facts.major < HAS_DATABASE_COLLATIONS {
+        return Ok(());
+    }
+    // Each version has a column of its own for the locale.
+    let locale = |of: &str, libc: &str| {
+        format!(
+            "coalesce(pg_catalog.to_jsonb({of}) ->> 'datlocale', pg_catalog.to_jsonb({of}) ->> 'daticulocale', \
+             pg_catalog.to_jsonb({of}) ->> 'colllocale', pg_catalog.to_jsonb({of}) ->> 'colliculocale', {libc})"
+        )
+    };
+    let query = format!(
+        "select provider, {} as locale, {} as version from (select d.datlocprovider::text as provider, case \
+         d.datlocprovider when 'c' then d.datcollate::text else {} end as locale, \
+         pg_catalog.pg_database_collation_actual_version(d.oid) as version from pg_catalog.pg_database as d \
+         union all select c.collprovider::text, {}, pg_catalog.pg_collation_actual_version(c.oid) from \
+         pg_catalog.pg_collation as c where c.collprovider = 'i') as found where locale is not null and version \
+         is not null",
+        name_column("locale"),
+        name_column("version"),
+        locale("d", "d.datcollate::text"),
+        locale("c", "c.collcollate::text"),
+    );
+    for row in writer.run(&query).await? {
+        let key = (
+            writer.text(&row, "provider")?.to_owned(),
+            writer.name(&row, "locale")?.0,
+        );
+        facts
+            .collations
+            .insert(key, writer.name(&row, "version")?.0);
+    }
+    let libc = format!(
+        "select {} as version from (select pg_catalog.pg_collation_actual_version(oid) as version from \
+         pg_catalog.pg_collation where collprovider = 'c') as found where version is not null limit 1",
+        name_column("version")
+    );
+    for row in writer.run(&libc).await? {
+        facts.libc_version = Some(writer.name(&row, "version")?.0);
     }
     Ok(())
 }

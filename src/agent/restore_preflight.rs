@@ -10,6 +10,7 @@ use crate::store::{
 use crate::wording::{list, quoted};
 
 use super::restore_names::NAME_LIMIT;
+use super::restore_preflight_notes::{look_at_collation, look_at_subscriptions};
 use super::restore_preflight_present::look_at_present;
 use super::restore_server_facts::{Preflight, SHOWN, ServerFacts};
 use super::restore_settings::read_grants;
@@ -135,6 +136,9 @@ pub fn look_ahead(
     look_at_directories(manifest, &mut found);
     look_at_server(manifest, server, &mut found);
     look_at_roles(manifest, contents, server, &mut found);
+    for database in &manifest.databases {
+        look_at_collation(database, server, &mut found);
+    }
     if into == RestoreTarget::Scratch {
         // Every role is missing in a throwaway server.
         found.warnings.clear();
@@ -338,18 +342,7 @@ fn look_at_contents(
             list(&lost)
         ));
     }
-    let subscriptions: Vec<String> = database
-        .description
-        .iter()
-        .flat_map(|description| &description.subscriptions)
-        .map(|subscription| quoted(&subscription.name, SHOWN))
-        .collect();
-    if !subscriptions.is_empty() {
-        found.warnings.push(format!(
-            "subscriptions of database {name} are not restored: {}",
-            list(&subscriptions)
-        ));
-    }
+    look_at_subscriptions(database, found);
     if !database.without_rows.is_empty() {
         let tables: Vec<String> = database
             .without_rows

@@ -3,6 +3,7 @@
 use crate::store::ManifestDatabase;
 use crate::wording::{list, quoted};
 
+use super::restore_preflight_notes::look_at_poolers;
 use super::restore_server_facts::{Preflight, SHOWN, ServerFacts, SessionFact};
 
 /// What of the present database stands against its being renamed.
@@ -23,6 +24,7 @@ pub fn look_at_present(database: &ManifestDatabase, server: &ServerFacts, found:
         ));
     }
     look_at_rights(database, server, found);
+    look_at_poolers(database, server, found);
     for (_, tablespace) in server.elsewhere.iter().filter(|(of, _)| of_it(of)) {
         found.warnings.push(format!(
             "database {name} is in the tablespace {}, and the restored one is in the default one, which needs \

@@ -241,7 +241,7 @@ pub fn not_kept(error: &io::Error) -> AgentFailure {
     }
 }
 
-fn no_program(server: u32, why: &NoProgram) -> AgentFailure {
+pub fn no_program(server: u32, why: &NoProgram) -> AgentFailure {
     let (reason, message) = match why {
         NoProgram::Missing => (
             reasons::RESTORE_FAILED,

@@ -5,13 +5,16 @@ use crate::api::{
     RestoredTable, reasons,
 };
 use crate::store::{Manifest, ManifestDatabase};
-use crate::wording::{count, quoted};
+use crate::wording::{count, list, quoted};
 
 use super::restore_server::Plan;
 use super::restore_swap::build_commands;
 
 /// How much of what could not be restored the last words name.
 const NAMED: usize = 4;
+
+/// How the message of a set begins that is refused.
+const REFUSED: &str = "this set is not restored, and nothing was made in the server: ";
 
 /// Refuses a set that something stands against. Nothing was made.
 pub fn refuse(problems: &[String]) -> Result<(), AgentFailure> {
@@ -26,11 +29,37 @@ pub fn refuse(problems: &[String]) -> Result<(), AgentFailure> {
 pub fn refused(problems: &[String]) -> AgentFailure {
     AgentFailure {
         reason: reasons::RESTORE_REFUSED.to_owned(),
-        message: format!(
-            "this set is not restored, and nothing was made in the server: {}",
-            problems.join("; ")
-        ),
+        message: format!("{REFUSED}{}", problems.join("; ")),
     }
+}
+
+/// Why a set is refused, for a list of all that stands against it.
+#[must_use]
+pub fn without_refusal(message: &str) -> &str {
+    message.strip_prefix(REFUSED).unwrap_or(message)
+}
+
+/// What a dry run says at its end.
+#[must_use]
+pub fn describe_dry_run(report: &RestoreReport, problems: &[String]) -> String {
+    let number = i64::try_from(problems.len()).unwrap_or(i64::MAX);
+    if number > 0 {
+        let problems = count(number, "problem");
+        return format!("a restore would be refused: {problems}. Nothing was made");
+    }
+    let restored = report.databases.iter().map(|database| {
+        format!(
+            "{} ({} in {})",
+            quoted(&database.name, 80),
+            count(database.expected_rows.unwrap_or_default(), "row"),
+            count(database.tables.unwrap_or_default(), "table")
+        )
+    });
+    let restored: Vec<String> = restored.collect();
+    format!(
+        "nothing stands against a restore of {}. Nothing was made",
+        list(&restored)
+    )
 }
 
 /// What a drill makes in a server is for a throwaway one only.

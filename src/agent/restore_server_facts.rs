@@ -35,6 +35,12 @@ pub struct ServerFacts {
     pub elsewhere: Vec<(String, String)>,
     /// Roles with sessions, each with the database.
     pub sessions: Vec<SessionFact>,
+    /// Sessions of poolers: each database with what they call themselves.
+    pub poolers: Vec<(String, String)>,
+    /// Versions of collations, by who provides them and their locale.
+    pub collations: BTreeMap<(String, String), String>,
+    /// The version of all collations of libc.
+    pub libc_version: Option<String>,
     /// Subscriptions, each with its database and whether it is enabled.
     pub subscriptions: Vec<(String, String, bool)>,
 }

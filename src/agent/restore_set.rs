@@ -17,14 +17,16 @@ use super::restore_database::{
     create_roles, drop_own, drop_roles, failed, make_superusers, superusers_of,
 };
 use super::restore_doors::open_doors;
+use super::restore_dry_run::try_set;
 use super::restore_facts::fetch_facts;
+use super::restore_judge::judge;
 use super::restore_names::Names;
 use super::restore_one::Tools;
 use super::restore_order::{RestoreOrder, RestoreStep, RestoreWatcher};
-use super::restore_preflight::{look_ahead, problems_of};
+use super::restore_preflight::problems_of;
 use super::restore_preflight_asked::not_asked_for;
 use super::restore_said::{begin_report, describe_done, no_drill_elsewhere, not_fresh, refuse};
-use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put_right, taken};
+use super::restore_server::{Plan, WORKPLACE, extensions_of, lock, lock_here, put_right};
 use super::restore_server_facts::{Preflight, ServerFacts};
 use super::restore_standing::fetch_counting_manifest;
 use super::restore_swap_state::Left;
@@ -49,7 +51,7 @@ struct Prepared {
     contents: Vec<Vec<ContentsEntry>>,
 }
 
-/// Restores a set. After an error what was found is as it was, and what was made is gone, unless the
+/// Restores a set, or only looks whether it could be done. After an error what was found is as it was, and what was made is gone, unless the
 /// message says otherwise.
 pub async fn restore_set<W: RestoreWatcher>(
     order: &RestoreOrder<'_>,
@@ -57,6 +59,9 @@ pub async fn restore_set<W: RestoreWatcher>(
     interrupt: &Interrupt,
 ) -> Result<RestoreReport, AgentFailure> {
     let request = order.request;
+    if request.dry_run {
+        return Box::pin(try_set(order, watcher, interrupt)).await;
+    }
     let restoring = Restoring::open(order, watcher)?;
     let is_drill = request.into == RestoreTarget::Scratch;
     refuse(&no_drill_elsewhere(
@@ -238,23 +243,12 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             });
         }
         let facts = fetch_facts(&writer, &extensions_of(manifest)).await?;
-        let to_do = plan.part_left(&left);
-        let judge = |contents: &[Vec<ContentsEntry>]| {
-            let contents: Vec<Vec<ContentsEntry>> = contents
-                .iter()
-                .zip(&left)
-                .filter(|(_, left)| !matches!(left, Left::Nothing { .. }))
-                .map(|(contents, _)| contents.clone())
-                .collect();
-            let mut found = look_ahead(&to_do, &contents, &facts, plan.into);
-            found.problems.extend(taken(plan, &left));
-            found
-        };
         let nothing = vec![Vec::new(); manifest.databases.len()];
-        let mut problems = judge(&nothing).problems;
+        let mut problems = judge(plan, &left, &facts, &nothing).problems;
         let is_read = left.iter().any(|left| matches!(left, Left::Restore { .. }));
         if is_read {
             problems.extend(self.read_identities(manifest).err());
+            problems.extend(self.find_what_is_closed(plan, &facts).await);
         }
         refuse(&problems)?;
         let capacity = self.look_at_disk(&writer, plan, &left).await?;
@@ -271,11 +265,16 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             problems,
             warnings,
             missing_roles,
-        } = judge(if contents.is_empty() {
-            &nothing
-        } else {
-            &contents
-        });
+        } = judge(
+            plan,
+            &left,
+            &facts,
+            if contents.is_empty() {
+                &nothing
+            } else {
+                &contents
+            },
+        );
         refuse(&problems)?;
         self.warn(warnings);
         self.watcher.after(RestoreStep::LookedAhead).await;

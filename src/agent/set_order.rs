@@ -9,7 +9,7 @@ use crate::api::BackupRequest;
 use crate::postgres::Presence;
 use crate::store::{SetPath, StoreLimits};
 
-use super::{DUMP_APPLICATION_NAME, MountedFiles};
+use super::{BackupMeter, DUMP_APPLICATION_NAME, MountedFiles};
 
 /// Which set is taken, from where.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct SetOrder<'request> {
     pub image: Option<String>,
     /// How long to wait before a set is begun again that had to end for a change of a table.
     pub pause: Duration,
+    /// What shows how far it is.
+    pub meter: BackupMeter,
     /// Another program as `pg_dump`.
     pub dump_program: Option<PathBuf>,
 }

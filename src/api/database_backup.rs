@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackupConfirmation, BackupCopyStatus, BackupDemotion, BackupDrill, BackupRead, BackupSnapshot,
-    CatalogReport, Finding, names,
+    BackupConfirmation, BackupCopyStatus, BackupDemotion, BackupDrill, BackupProgress, BackupRead,
+    BackupSnapshot, CatalogReport, Finding, names,
 };
 
 /// One backup set. To take one yourself, create an object with `database`; else backup Jobs create
@@ -71,6 +71,13 @@ use super::{
         type_ = "integer",
         json_path = ".status.durationSeconds",
         description = "How long it took"
+    ),
+    printcolumn(
+        name = "Progress",
+        type_ = "string",
+        json_path = ".status.progress.message",
+        priority = "1",
+        description = "How far it is, while it runs"
     ),
     printcolumn(
         name = "Path",
@@ -196,6 +203,9 @@ pub struct DatabaseBackupStatus {
     /// When the backup began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
+    /// How far it is, while it runs. Written by the agent that takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<BackupProgress>,
     /// When the manifest was written, or when it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,

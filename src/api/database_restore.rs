@@ -48,6 +48,13 @@ use super::{RestoreReport, SetSource};
         description = "Where the data goes"
     ),
     printcolumn(
+        name = "Dry Run",
+        type_ = "boolean",
+        json_path = ".spec.dryRun",
+        priority = "1",
+        description = "Whether it only looks whether it could be done"
+    ),
+    printcolumn(
         name = "State",
         type_ = "string",
         json_path = ".status.state",
@@ -65,8 +72,13 @@ use super::{RestoreReport, SetSource};
 #[x_kube(validation = Rule::new("!has(self.from.volume) || self.into == 'Replace'")
     .message("spec.into must be Replace for a volume: it is mounted instead of the present volume, \
         which is kept"))]
-#[x_kube(validation = Rule::new("self.into != 'Replace' || (has(self.confirm) && self.confirm != \
-    self.database)")
+#[x_kube(validation = Rule::new("!has(self.dryRun) || !self.dryRun || (self.into != 'Scratch' && \
+    !has(self.from.volume))")
+    .message("spec.dryRun is for a backup with into: Replace or Beside. A drill (Scratch) changes nothing \
+        anyway; for a volume: kubectl holdfast recover --dry-run"))]
+#[x_kube(validation = Rule::new("self.into != 'Replace' || (has(self.dryRun) && self.dryRun) || \
+    (has(self.confirm) && \
+    self.confirm != self.database)")
     .message(Message::Expression("'spec.confirm: Replace needs the UID of the ProtectedDatabase, so \
         that nobody replaces data by accident, and no tool does it again: kubectl get protdb ' + \
         self.database + ' -o jsonpath={.metadata.uid}'".to_owned())))]
@@ -88,6 +100,11 @@ pub struct DatabaseRestoreSpec {
     pub from: RestoreSource,
     /// Where the data goes.
     pub into: RestoreTarget,
+    /// `true`: only looks whether the backup could be restored so, and says what stands against it, in
+    /// `status.report`. Nothing is made, closed, renamed or ended, in the server or elsewhere, so `Replace`
+    /// needs no `confirm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
     /// The UID of the `ProtectedDatabase`, needed for `Replace`: a restore that was written for another
     /// one of the name is not carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,6 +248,18 @@ pub enum RestoreState {
 }
 
 impl DatabaseRestore {
+    /// Whether it only looks whether it could be done.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        self.spec.dry_run == Some(true)
+    }
+
+    /// Whether it may change something of the database: not a drill, and not a dry run.
+    #[must_use]
+    pub fn changes_something(&self) -> bool {
+        self.spec.into != RestoreTarget::Scratch && !self.is_dry_run()
+    }
+
     /// Whether it has not ended.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -8,6 +8,7 @@ mod agents;
 mod answered;
 mod backup_copy;
 mod backup_directory;
+mod backup_progress;
 mod backup_spec;
 mod backup_storage;
 mod backup_turn;
@@ -80,6 +81,7 @@ pub use agents::{
 pub use answered::Answered;
 pub use backup_copy::{BackupCopy, BackupCopyState, BackupCopyStatus, COPY_LIMIT, CopiedVerdict};
 pub use backup_directory::{BackupDirectory, claim_mount, claims_of};
+pub use backup_progress::BackupProgress;
 pub use backup_spec::{Backup, Encryption, Retention};
 pub use backup_storage::{
     EncryptionAlgorithm, ObjectLock, ObjectLockMode, S3CredentialsSecret, S3Profile, S3Storage,
@@ -157,8 +159,8 @@ pub use protected_database_status::{
     ProtectedDatabaseStatus,
 };
 pub use restore_report::{
-    RESTORE_WARNING_LIMIT, RESTORED_DATABASE_LIMIT, RESTORED_TABLE_LIMIT, RestorePhase,
-    RestoreReport, RestoredDatabase, RestoredTable,
+    RESTORE_PROBLEM_LIMIT, RESTORE_WARNING_LIMIT, RESTORED_DATABASE_LIMIT, RESTORED_TABLE_LIMIT,
+    RestorePhase, RestoreReport, RestoredDatabase, RestoredTable,
 };
 pub use restore_request::{DrillRequest, FreshColumn, RestoreRequest};
 pub use restore_settings::{Restore, default_jobs};

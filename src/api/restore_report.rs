@@ -11,6 +11,8 @@ use super::{AgentFailure, DrillReport};
 pub const RESTORED_DATABASE_LIMIT: usize = 32;
 /// The most tables that a report lists.
 pub const RESTORED_TABLE_LIMIT: usize = 500;
+/// The most problems that a report lists.
+pub const RESTORE_PROBLEM_LIMIT: usize = 50;
 /// The most warnings that a report lists.
 pub const RESTORE_WARNING_LIMIT: usize = 50;
 
@@ -44,6 +46,10 @@ pub struct RestoreReport {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub warnings: Vec<String>,
+    /// What stands against the restore, all of it: only of a dry run, which makes nothing and names it here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub problems: Vec<String>,
     /// Why the restore failed. What was found is as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AgentFailure>,

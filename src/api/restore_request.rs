@@ -35,6 +35,9 @@ pub struct RestoreRequest {
     pub confirmed_only: bool,
     /// Whether the restored database takes the place of the present one, or stays beside it.
     pub into: RestoreTarget,
+    /// Whether it is only looked whether it could be done: nothing is made then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// How many indexes and constraints are built at a time.
     #[serde(default = "default_jobs")]
     pub jobs: i32,

@@ -8,7 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::ready::list;
 use crate::api::{ConditionStatus, DesiredCondition, names, reasons};
-use crate::plan::Plan;
+use crate::plan::{Plan, is_dry_run_job};
 use crate::wording::say_length;
 use crate::world::{AgentFact, Fact, Observed};
 
@@ -69,9 +69,10 @@ impl Task {
     }
 }
 
-/// Whether the agent of a Job needs the database to stay as it is: no other such Job is started beside it.
+/// Whether the agent of a Job needs the database to stay as it is: no other such Job is started beside it. A
+/// dry run needs nothing.
 pub fn uses_the_database(job: &Job) -> bool {
-    Task::Backup.is_of(job) || Task::Restore.is_of(job)
+    Task::Backup.is_of(job) || Task::Restore.is_of(job) && !is_dry_run_job(job)
 }
 
 /// The fact about an agent that is known not to have begun.

@@ -93,6 +93,7 @@ fn may_explain(observed: &Observed, check: &DatabaseCheck, restore: &DatabaseRes
         .zip(asked)
         .is_some_and(|(made, asked)| made.0 >= asked.0);
     restore.spec.into == RestoreTarget::Replace
+        && restore.changes_something()
         && status.set.is_some()
         && !status.state.is_some_and(RestoreState::is_final)
         && is_confirmed
@@ -117,9 +118,9 @@ pub fn raise_minimums(observed: &Observed, rules: &mut [TableRule]) {
     let reports = list(&observed.restores).iter().filter_map(|restore| {
         let status = restore.status.as_ref()?;
         let is_final = status.state.is_some_and(RestoreState::is_final);
-        // A drill puts nothing there.
-        let is_drill = restore.spec.into == RestoreTarget::Scratch;
-        status.report.as_ref().filter(|_| !is_final && !is_drill)
+        // A drill and a dry run put nothing there.
+        let is_there = restore.changes_something() && !is_final;
+        status.report.as_ref().filter(|_| is_there)
     });
     let tables: Vec<_> = reports.flat_map(|report| &report.tables).collect();
     for rule in rules {

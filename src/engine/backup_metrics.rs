@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::api::{BackupState, ProtectedDatabaseStatus};
+use crate::api::{BackupState, ConditionType, ProtectedDatabaseStatus, find_condition};
 
 /// Which ProtectedDatabase a gauge is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,7 +26,7 @@ pub struct BackupMetrics(Vec<Gauges>);
 type Value = fn(&ProtectedDatabaseStatus) -> Option<f64>;
 
 /// Name, meaning and value of each.
-const SHOWN: [(&str, &str, Value); 12] = [
+const SHOWN: [(&str, &str, Value); 14] = [
     (
         "last_good_backup_timestamp_seconds",
         "When the newest good backup was completed, in seconds since 1970; absent when there is none",
@@ -64,13 +64,23 @@ const SHOWN: [(&str, &str, Value); 12] = [
     ),
     (
         "last_backup_failed",
-        "1 if the newest backup is Failed or Suspect, else 0; absent when there is none",
+        "1 if the newest backup is Failed, else 0; absent when there is none",
+        |status| is_newest(status, BackupState::Failed),
+    ),
+    (
+        "last_backup_suspect",
+        "1 if the newest backup is Suspect, else 0; absent when there is none",
+        |status| is_newest(status, BackupState::Suspect),
+    ),
+    (
+        "no_good_backup",
+        "1 while backups are asked for and none is good, else 0; absent where none are asked for",
         |status| {
-            let state = status.last_backup.as_ref()?.state;
-            Some(float(i64::from(matches!(
-                state,
-                BackupState::Failed | BackupState::Suspect
-            ))))
+            let fresh = find_condition(&status.conditions, ConditionType::BackupFresh)?;
+            let is_asked_for = ConditionType::BackupFresh.is_asked_for_by_status(Some(fresh));
+            let is_known =
+                status.last_confirmed_backup.is_some() || status.last_good_backup.is_some();
+            is_asked_for.then(|| float(i64::from(!is_known)))
         },
     ),
     (
@@ -107,6 +117,12 @@ const SHOWN: [(&str, &str, Value); 12] = [
         |status| Some(float(status.catalog.as_ref()?.stored_bytes)),
     ),
 ];
+
+/// 1 if the newest backup is in that state.
+fn is_newest(status: &ProtectedDatabaseStatus, state: BackupState) -> Option<f64> {
+    let newest = status.last_backup.as_ref()?;
+    Some(float(i64::from(newest.state == state)))
+}
 
 /// A count as Prometheus has it.
 #[allow(

@@ -156,6 +156,42 @@ fn what_a_drill_has_proven_is_shown_by_parts_and_goes_with_it() {
 }
 
 #[test]
+fn a_failed_and_a_suspect_backup_and_none_at_all_are_three_things() {
+    let shown = |state: &str, reason: &str, good: Option<&str>| {
+        let metrics = Metrics::default();
+        let mut of = serde_json::to_value(status("BackupFresh", "False", reason)).unwrap();
+        let backup = json!({"name": "b", "time": "2026-02-01T09:00:00Z", "state": state});
+        if let Some(field) = good {
+            of[field] = backup.clone();
+        }
+        of["lastBackup"] = backup;
+        let of = serde_json::from_value(of).unwrap();
+        metrics.observe_database("atra", "knowledge", &of);
+        let names = [
+            "last_backup_failed",
+            "last_backup_suspect",
+            "no_good_backup",
+        ];
+        names.map(|name| {
+            let series = series(&metrics, name).join("");
+            let value = series.rsplit(' ').next().unwrap_or_default();
+            value.to_owned()
+        })
+    };
+    let overdue = "BackupOverdue";
+    assert_eq!(shown("Failed", overdue, None), ["1.0", "0.0", "1.0"]);
+    assert_eq!(shown("Suspect", overdue, None), ["0.0", "1.0", "1.0"]);
+    for field in ["lastGoodBackup", "lastConfirmedBackup"] {
+        assert_eq!(
+            shown("Complete", overdue, Some(field)),
+            ["0.0", "0.0", "0.0"]
+        );
+    }
+    let unasked = shown("Complete", "NoBackupConfigured", None);
+    assert_eq!(unasked, ["0.0", "0.0", ""]);
+}
+
+#[test]
 fn the_series_of_conditions_follow_the_table() {
     let metrics = Metrics::default();
     let conditions: Vec<_> = ConditionType::ALL

@@ -45,6 +45,7 @@ const OF_THE_BACKUP: &[&str] = &[
     "reason",
     "message",
     "startTime",
+    "progress",
     "completionTime",
     "durationSeconds",
     "bucket",

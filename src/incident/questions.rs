@@ -6,7 +6,6 @@ use super::model::{EventEntry, EventList, Question, StartEntry, VolumeEntry, Vol
 use super::safe_text::{SafeText, shell_word};
 use super::selection::{CheckView, Selection};
 use super::surroundings::{answer_disk, answer_updates};
-use crate::api::RestoreTarget;
 use crate::wording::{count, date};
 use crate::world::Fact;
 
@@ -281,10 +280,10 @@ fn volume_removed(
             event.message
         ))
     }));
-    // A drill touches nothing.
+    // A drill and a dry run touch nothing.
     let touching = restores
         .iter()
-        .filter(|restore| restore.spec.into != RestoreTarget::Scratch);
+        .filter(|restore| restore.changes_something());
     for restore in touching {
         let state = restore
             .status

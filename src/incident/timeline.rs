@@ -180,6 +180,7 @@ fn find_restores(selection: &Selection<'_>) -> Vec<TimelineEntry> {
         .flat_map(|restore| {
             let name = restore.metadata.name.as_deref().unwrap_or_default();
             let what = match restore.spec.into {
+                _ if restore.is_dry_run() => "dry run of restore",
                 RestoreTarget::Scratch => "drill",
                 RestoreTarget::Replace | RestoreTarget::Beside => "restore",
             };

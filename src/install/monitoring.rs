@@ -21,7 +21,7 @@ struct Alert {
     runbook: &'static str,
 }
 
-const ALERTS: [Alert; 14] = [
+const ALERTS: [Alert; 16] = [
     Alert {
         name: "HoldfastDataReset",
         expression: "holdfast_data_reset == 1",
@@ -88,12 +88,37 @@ const ALERTS: [Alert; 14] = [
         expression: "holdfast_last_backup_failed == 1",
         lasting: "15m",
         severity: "warning",
-        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the newest backup does not count",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the newest backup failed",
         description: "The newest backup of ProtectedDatabase \
-                      {{ $labels.namespace }}/{{ $labels.name }} failed, or was taken while the data \
-                      looked reset. Older ones may still be good. Why, and what to do: kubectl holdfast \
-                      backups {{ $labels.name }} -n {{ $labels.namespace }}",
+                      {{ $labels.namespace }}/{{ $labels.name }} failed. Older ones may still be good. \
+                      Why, and what to do: kubectl holdfast backups {{ $labels.name }} -n \
+                      {{ $labels.namespace }}",
         runbook: "docs/notice.md#holdfastbackupfailing",
+    },
+    Alert {
+        name: "HoldfastBackupSuspect",
+        expression: "holdfast_last_backup_suspect == 1",
+        lasting: "0m",
+        severity: "critical",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: the newest backup was taken of data that looks \
+            reset",
+        description: "The newest backup of ProtectedDatabase \
+                      {{ $labels.namespace }}/{{ $labels.name }} is kept and does not count: its own rows \
+                      look reset, no check has verified the data, or a directory could not be read. Older \
+                      ones are kept. Which it is, and what to do: kubectl holdfast backups \
+                      {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastbackupsuspect",
+    },
+    Alert {
+        name: "HoldfastNoGoodBackup",
+        expression: "holdfast_no_good_backup == 1",
+        lasting: "24h",
+        severity: "critical",
+        summary: "{{ $labels.namespace }}/{{ $labels.name }}: there is no good backup at all",
+        description: "For a day ProtectedDatabase {{ $labels.namespace }}/{{ $labels.name }} has had no \
+                      backup that counts, neither a new nor an old one: nothing could be restored. Why, and \
+                      what to do: kubectl holdfast status {{ $labels.name }} -n {{ $labels.namespace }}",
+        runbook: "docs/notice.md#holdfastnogoodbackup",
     },
     Alert {
         name: "HoldfastNextBackupFails",

@@ -14,13 +14,14 @@ use crate::engine::Metrics;
 fn every_alert_is_about_a_metric_that_there_is() {
     let metrics = Metrics::default();
     let reset = json!({"type": "DataReset", "status": "True", "reason": "RowsDropped", "message": "", "lastTransitionTime": "2026-02-01T09:00:00Z"});
+    let fresh = json!({"type": "BackupFresh", "status": "True", "reason": "BackupFresh", "message": "", "lastTransitionTime": "2026-02-01T09:00:00Z"});
     let backup =
         json!({"name": "b", "time": "2026-02-01T09:00:00Z", "state": "Complete", "rows": 7});
     metrics.observe_database(
         "atra",
         "knowledge",
         &serde_json::from_value(json!({
-            "conditions": [reset], "verifiedUntil": "2026-02-01T11:00:00Z", "lastBackup": backup,
+            "conditions": [reset, fresh], "verifiedUntil": "2026-02-01T11:00:00Z", "lastBackup": backup,
             "lastConfirmedBackup": backup, "catalog": {
                 "backup": "b", "damaged": 1, "lastComplete": "2026-02-01T09:00:00Z",
             },

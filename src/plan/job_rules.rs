@@ -45,7 +45,7 @@ pub fn only_jobs_of_idle_agents_are_ended(
 
 /// Make sure that a backup is restored only for a `DatabaseRestore` as it was read: a user has confirmed
 /// it for this very database, its status has said which set it is, and it has not had its Job. One Job at
-/// a time uses the database so. A drill gets no way to the database.
+/// a time uses the database so. A drill gets no way to the database, and a dry run is asked for nothing else.
 pub fn restores_are_confirmed_and_run_once(
     scope: &Scope<'_>,
     steps: &[Step],
@@ -71,7 +71,9 @@ pub fn restores_are_confirmed_and_run_once(
         return Err("it is the Job of no DatabaseRestore of this database that was read");
     };
     let database = observed.database.metadata.uid.as_ref();
+    let is_dry_run = restore.is_dry_run();
     if restore.spec.into == RestoreTarget::Replace
+        && !is_dry_run
         && (database.is_none() || restore.spec.confirm.as_ref() != database)
     {
         return Err("nobody has confirmed it by the UID of this database");
@@ -99,6 +101,7 @@ pub fn restores_are_confirmed_and_run_once(
                 && set.manifest_sha256 == request.manifest_sha256
                 && set.bucket == request.storage.bucket
         }) && request.into == restore.spec.into
+            && request.dry_run == is_dry_run
             && (request.confirmed_only
                 || restore.spec.from.set.is_none()
                 || restore.spec.accept_suspect == Some(true))
@@ -116,15 +119,16 @@ pub fn restores_are_confirmed_and_run_once(
     if is_again {
         return Err("it has had its Job");
     }
-    // What is begun beside a drill takes nothing from it.
-    let disturbing: &[&str] = if is_drill {
+    // What is begun beside a drill or a dry run takes nothing from it, and these take nothing from others.
+    let disturbing: &[&str] = if is_drill || is_dry_run {
         &["restore", "drill"]
     } else {
         &["backup", "restore"]
     };
     let uses_it = |other: &Job| {
         let is_one = task(other).is_some_and(|task| disturbing.contains(&task.as_str()));
-        is_one && job_end(other).is_none()
+        let waits_for_it = is_dry_run || is_drill || !is_dry_run_job(other);
+        is_one && waits_for_it && job_end(other).is_none()
     };
     let planned = steps.iter().enumerate().any(|(place, step)| {
         matches!(step, Step::CreateJob(other) if place != position && uses_it(other))
@@ -152,6 +156,12 @@ pub fn request_of_job(job: &Job) -> Option<RestoreRequest> {
         .flat_map(|container| container.env.iter().flatten());
     let request = variables.find(|variable| variable.name == REQUEST_VARIABLE)?;
     serde_json::from_str(&request.value.as_ref()?.replace("$$", "$")).ok()
+}
+
+/// Whether a Job only looks whether a backup could be restored: nobody waits for it.
+#[must_use]
+pub fn is_dry_run_job(job: &Job) -> bool {
+    request_of_job(job).is_some_and(|request| request.dry_run)
 }
 
 /// Whether the agent's container has ended in every pod of the Job, and there is one.

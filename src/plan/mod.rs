@@ -18,7 +18,7 @@ mod storage_rules;
 mod workload_rules;
 
 pub use database_plan::Plan;
-pub use job_rules::{request_of_job, restore_of_job};
+pub use job_rules::{is_dry_run_job, request_of_job, restore_of_job};
 pub use recovery_plan::{Blocker, RecoveryPlan};
 pub use requirements::{Actor, Disturbance, Permission, Pin};
 #[cfg(test)]

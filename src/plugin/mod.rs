@@ -15,6 +15,7 @@ mod error;
 mod exit_status;
 mod explain;
 mod grant_sql;
+mod live_line;
 mod output;
 mod paging;
 mod recover;

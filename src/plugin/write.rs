@@ -47,14 +47,39 @@ where
         + Serialize
         + DeserializeOwned,
 {
+    create_as(cluster, object, false).await
+}
+
+/// What the API server would make of it, which stores nothing.
+pub async fn try_create<K>(cluster: &Cluster, object: &K) -> Result<K, PluginError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + CustomResourceExt
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    create_as(cluster, object, true).await
+}
+
+async fn create_as<K>(cluster: &Cluster, object: &K, dry_run: bool) -> Result<K, PluginError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + CustomResourceExt
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
     let namespace = cluster.namespace.as_str();
     let request = ClusterRequest {
         verb: "create",
         ..ClusterRequest::list(K::crd_name(), Some(namespace), cluster.context.as_deref())
     };
     let parameters = PostParams {
+        dry_run,
         field_manager: Some(PLUGIN_MANAGER.to_owned()),
-        ..PostParams::default()
     };
     let api: Api<K> = Api::namespaced(cluster.client.clone(), namespace);
     let doing = request.to_string();

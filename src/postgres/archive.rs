@@ -7,7 +7,7 @@ use super::any_order::DigestKey;
 use super::archive_head::{
     ArchiveHead, ArchiveVersion, ContentsEntry, ReadProblem, Reader, parse_head,
 };
-use super::archive_state::{ArchivePart, Before, State, describe_step};
+use super::archive_state::{ArchivePart, Before, State, describe_step, read_chunk, read_oid};
 use super::archive_table::{LargeObjectsDigest, LargeObjectsReader, RowCounter, TableDigest};
 use super::column_order::ColumnOrder;
 
@@ -77,6 +77,8 @@ pub struct ArchiveParser {
     /// Index of entries with data whose block has not come yet, by dump id.
     awaited: BTreeMap<i64, usize>,
     tables: Vec<TableDigest>,
+    /// Entries with rows of a table.
+    all_tables: usize,
     large_objects: LargeObjectsReader,
     next_head_attempt: usize,
     /// With it rows and large objects are digested in any order, too.
@@ -99,6 +101,7 @@ impl Default for ArchiveParser {
             rows: 0,
             awaited: BTreeMap::new(),
             tables: Vec::new(),
+            all_tables: 0,
             large_objects: LargeObjectsReader::default(),
             next_head_attempt: 0,
             key: None,
@@ -153,6 +156,13 @@ impl ArchiveParser {
             _ => 0,
         };
         self.rows + current
+    }
+
+    /// How many tables have come completely, and how many there are with rows; none until that is known.
+    #[must_use]
+    pub fn tables(&self) -> Option<(usize, usize)> {
+        self.head.as_ref()?;
+        Some((self.tables.len(), self.all_tables))
     }
 
     /// Where blocks of data have begun since this was asked the last time, in bytes from the beginning
@@ -360,6 +370,8 @@ impl ArchiveParser {
                         )));
                     }
                 }
+                let with_data = head.entries.iter().filter(|entry| entry.has_data);
+                self.all_tables = with_data.filter(|entry| is_of_rows(entry)).count();
                 self.inheriting = head
                     .entries
                     .iter()
@@ -390,7 +402,7 @@ impl ArchiveParser {
         let is_rows = self
             .head
             .as_ref()
-            .is_some_and(|head| head.entries[entry].description == "TABLE DATA");
+            .is_some_and(|head| is_of_rows(&head.entries[entry]));
         self.state = match (kind, is_rows) {
             (BLOCK_DATA, true) => State::Rows {
                 entry,
@@ -472,21 +484,8 @@ impl ArchiveParser {
     }
 }
 
-/// The chunk at the front, if it has come as a whole; none at the end of a table's data.
-fn read_chunk(bytes: &[u8], integer_size: usize) -> Option<&[u8]> {
-    let mut reader = Reader::new(bytes, integer_size);
-    let length = reader.integer().ok().filter(|length| *length > 0)?;
-    reader.take(usize::try_from(length).ok()?).ok()
-}
-
-/// The object id of a large object, or none at the end of them. `pg_dump` writes an unsigned number
-/// of 32 bits as a signed one.
-fn read_oid(number: i64) -> Result<Option<u32>, ReadProblem> {
-    let oid = i32::try_from(number)
-        .map(i32::cast_unsigned)
-        .or_else(|_| u32::try_from(number))
-        .map_err(|_| ReadProblem::Odd(format!("a large object with the id {number}")))?;
-    Ok(Some(oid).filter(|oid| *oid != 0))
+fn is_of_rows(entry: &ContentsEntry) -> bool {
+    entry.description == "TABLE DATA"
 }
 
 fn name_of(entry: &ContentsEntry) -> String {

@@ -1,6 +1,6 @@
 //! Where in an archive its reader is, and what the bytes of a step were.
 
-use super::archive_head::{ArchiveHead, ArchiveVersion};
+use super::archive_head::{ArchiveHead, ArchiveVersion, ReadProblem, Reader};
 use super::archive_table::RowCounter;
 
 /// What a piece of an archive is, for whoever writes it again for others.
@@ -94,4 +94,21 @@ pub(super) fn describe_step<'bytes>(
         (Before::RowsChunk, _) => Some(ArchivePart::Rows(bytes)),
         (Before::Block | Before::Objects, _) => Some(ArchivePart::Objects(bytes)),
     }
+}
+
+/// The chunk at the front, if it has come as a whole; none at the end of a table's data.
+pub(super) fn read_chunk(bytes: &[u8], integer_size: usize) -> Option<&[u8]> {
+    let mut reader = Reader::new(bytes, integer_size);
+    let length = reader.integer().ok().filter(|length| *length > 0)?;
+    reader.take(usize::try_from(length).ok()?).ok()
+}
+
+/// The object id of a large object, or none at the end of them. `pg_dump` writes an unsigned number
+/// of 32 bits as a signed one.
+pub(super) fn read_oid(number: i64) -> Result<Option<u32>, ReadProblem> {
+    let oid = i32::try_from(number)
+        .map(i32::cast_unsigned)
+        .or_else(|_| u32::try_from(number))
+        .map_err(|_| ReadProblem::Odd(format!("a large object with the id {number}")))?;
+    Ok(Some(oid).filter(|oid| *oid != 0))
 }

@@ -138,6 +138,9 @@ pub struct SubscriptionDescription {
     /// The slot on the publisher.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<String>,
+    /// The publications that it is of. A set of an older version does not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publications: Vec<String>,
 }
 
 /// A logical replication slot.
@@ -280,6 +283,11 @@ pub async fn fetch_formats(session: &Session) -> Result<BTreeMap<String, String>
     Ok(formats)
 }
 
+/// The names in a list as JSON, as far as it is one.
+fn read_names(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
 async fn read_comment(
     session: &Session,
     of: &mut DatabaseDescription,
@@ -354,16 +362,18 @@ async fn read_replication(
         });
     }
     let subscriptions = format!(
-        "select {} as name, subenabled as enabled, coalesce({}, '') as slot from \
+        "select {} as name, subenabled as enabled, coalesce({}, '') as slot, {} as publications from \
          pg_catalog.pg_subscription where subdbid = ({DATABASE}) order by subname",
         name_column("subname"),
         name_column("subslotname"),
+        name_column("pg_catalog.array_to_json(subpublications)"),
     );
     for row in list(session, of, "subscriptions", &subscriptions).await? {
         of.subscriptions.push(SubscriptionDescription {
             name: name(session, &row, "name")?,
             enabled: session.truth(&row, "enabled")?,
             slot: Some(name(session, &row, "slot")?).filter(|slot| !slot.is_empty()),
+            publications: read_names(&name(session, &row, "publications")?),
         });
     }
     let slots = format!(

@@ -71,6 +71,15 @@ fn all_rows_of_the_backup_verify_it_and_it_becomes_the_baseline() {
     );
 }
 
+/// One that only looked has put nothing there, whatever its report says.
+#[test]
+fn a_dry_run_explains_nothing() {
+    let mut restore = restore(&done());
+    restore.spec.dry_run = Some(true);
+    let (outcome, message) = verdict(restoring(restore), found(|_| {}));
+    assert_eq!(outcome, CheckOutcome::Suspected, "{message}");
+}
+
 /// Another initdb on another volume: that is what was to be healed.
 #[test]
 fn another_database_cluster_is_accepted_with_all_rows() {

@@ -59,6 +59,16 @@ pub fn say_length(length: jiff::SignedDuration) -> String {
     }
 }
 
+/// A length of time that is only an estimate: `40 s`, `3 min`, `2 h 5 min`.
+#[must_use]
+pub fn say_about(seconds: i64) -> String {
+    match seconds.max(1) {
+        seconds @ ..90 => format!("{seconds} s"),
+        seconds @ 90..5_400 => format!("{} min", (seconds + 30) / 60),
+        seconds => say_length(jiff::SignedDuration::from_secs(seconds)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +100,12 @@ mod tests {
         );
         assert_eq!(date(&at(0)), "1970-01-12 13:46:40 UTC");
         assert_eq!(ago(None, now), "never");
+    }
+
+    #[test]
+    fn an_estimate_is_said_in_one_unit_while_it_is_short() {
+        let said = [0, 40, 89, 90, 200, 7_500].map(say_about);
+        assert_eq!(said, ["1 s", "40 s", "89 s", "2 min", "3 min", "2 h 5 min"]);
     }
 
     #[test]

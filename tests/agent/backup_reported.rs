@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::http::{Method, Request, Response};
+use axum::http::{Method, Request, Response, Uri};
 use holdfast::agent::{BackupTries, Tries, run_backup_with};
 use kube::Client;
 use kube::client::Body;
@@ -43,7 +43,7 @@ impl ApiServer {
                 let (parts, body) = request.into_parts();
                 let body = body.collect_bytes().await.unwrap();
                 let sent = serde_json::from_slice(&body).unwrap_or_default();
-                let (code, answer) = server.answer(&parts.method, parts.uri.path(), sent);
+                let (code, answer) = server.answer(&parts.method, &parts.uri, sent);
                 let body = Body::from(serde_json::to_vec(&answer).unwrap());
                 Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap())
             }
@@ -60,7 +60,7 @@ impl ApiServer {
         is_away
     }
 
-    fn answer(&self, method: &Method, path: &str, sent: Value) -> (u16, Value) {
+    fn answer(&self, method: &Method, uri: &Uri, sent: Value) -> (u16, Value) {
         let status = |code: u16, reason: &str| {
             json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
                 "reason": reason, "message": "the API server says so"})
@@ -69,7 +69,7 @@ impl ApiServer {
             return (503, status(503, "ServiceUnavailable"));
         }
         let mut backup = self.backup.lock().unwrap();
-        let resource = path.split('/').nth(6).unwrap_or_default();
+        let resource = uri.path().split('/').nth(6).unwrap_or_default();
         match (method, resource) {
             // Without a creation time no check is waited for.
             (&Method::POST, "databasebackups") => {
@@ -78,7 +78,11 @@ impl ApiServer {
             }
             (&Method::PATCH, "databasebackups") => {
                 let object = backup.as_mut().unwrap();
-                object["status"] = sent["status"].clone();
+                // How far it is has a field manager of its own, which changes nothing else.
+                let of_progress = "fieldManager=holdfast-agent-progress";
+                if !uri.query().is_some_and(|query| query.contains(of_progress)) {
+                    object["status"] = sent["status"].clone();
+                }
                 (200, object.clone())
             }
             (&Method::GET, "databasebackups") => (

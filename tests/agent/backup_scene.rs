@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use holdfast::agent::{
-    Interrupt, KnownGood, MountedFiles, SetOrder, SuspicionSource, TakenSet, take_set,
+    BackupMeter, Interrupt, KnownGood, MountedFiles, SetOrder, SuspicionSource, TakenSet, take_set,
 };
 use holdfast::api::{AgentFailure, BackupRequest, Origin};
 use holdfast::store::SetPath;
@@ -126,6 +126,7 @@ impl Scene {
             image: None,
             pause: Duration::ZERO,
             dump_program: None,
+            meter: BackupMeter::default(),
             limits: IMPATIENT,
         }
     }

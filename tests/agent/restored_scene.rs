@@ -160,6 +160,7 @@ impl Restore {
             manifest_sha256: set.manifest_sha256.clone(),
             confirmed_only: false,
             into,
+            dry_run: false,
             jobs: 2,
             tables: Vec::new(),
             identity_secret: None,

@@ -155,22 +155,35 @@ fn retention_removes_the_sets_that_no_rule_keeps_and_their_backups() {
 
 /// What the token of the agent that looks at the sets may write, tried as dry runs.
 async fn report_as_looking_agent(scene: &Scene, job: &str) {
-    let client = steal_token(scene, job).await;
-    let backups: Api<DatabaseBackup> = Api::namespaced(client, scene.namespace());
-    let write = async |manager: &str, name: &str, status: Value| {
-        let body = json!({
-            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseBackup",
-            "metadata": {"name": name}, "status": status,
-        });
-        let parameters = PatchParams {
-            dry_run: true,
-            ..PatchParams::apply(manager).force()
-        };
-        let written = backups
-            .patch_status(name, &parameters, &Patch::Apply(body))
-            .await;
-        written.map(drop).map_err(|error| error.to_string())
+    let of_job = async |job: &str| -> Api<DatabaseBackup> {
+        Api::namespaced(steal_token(scene, job).await, scene.namespace())
     };
+    let (looking, taking) = (of_job(job).await, of_job("next").await);
+    let write_as =
+        async |backups: &Api<DatabaseBackup>, manager: &str, name: &str, status: Value| {
+            let body = json!({
+                "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseBackup",
+                "metadata": {"name": name}, "status": status,
+            });
+            let parameters = PatchParams {
+                dry_run: true,
+                ..PatchParams::apply(manager).force()
+            };
+            let written = backups
+                .patch_status(name, &parameters, &Patch::Apply(body))
+                .await;
+            written.map(drop).map_err(|error| error.to_string())
+        };
+    let write = async |manager: &str, name: &str, status: Value| {
+        write_as(&looking, manager, name, status).await
+    };
+    let progress = json!({"progress": {
+        "message": "1 of 2 tables", "dumpedBytes": 1, "storedBytes": 1,
+        "startTime": "2026-01-01T00:00:00Z", "time": "2026-01-01T00:00:00Z",
+    }});
+    write_as(&taking, "holdfast-agent-progress", "next", progress.clone())
+        .await
+        .expect("how far its own backup is");
     let manager = names::CATALOG_MANAGER;
     let report = json!({"catalog": {"job": job, "sets": 1}});
     write(manager, "next", report.clone())
@@ -181,6 +194,7 @@ async fn report_as_looking_agent(scene: &Scene, job: &str) {
         json!({"state": "Failed"}),
         json!({"path": "prod/other"}),
         json!({"confirmed": by}),
+        progress,
     ] {
         let refused = write(manager, "next", status).await;
         assert_tells(

@@ -229,7 +229,14 @@ fn after_another_initdb_the_newest_good_backup_is_verified_and_backed_up_without
             ),
         );
         let shown = runbook.run("kubectl holdfast restore NAME -n NAMESPACE --dry-run");
-        assert_ran(&shown, 0, &["confirmed", "What is restored", "26,422 rows"]);
+        let looked = "Nothing stands against it. Nothing was made or changed.";
+        assert_ran(
+            &shown,
+            0,
+            &["confirmed", "What is restored", "26,422 rows", looked],
+        );
+        let left = scene.kubectl("get dbrestore -o name");
+        assert_eq!(left.trim(), "", "the command removes what it has asked by");
         let uid = scene.database().await.uid().expect("a UID");
         scene.apply(&[json!({
             "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use holdfast::agent::{
-    Interrupt, KnownGood, MountedFiles, SetOrder, SuspicionSource, TakenSet, take_set,
+    BackupMeter, Interrupt, KnownGood, MountedFiles, SetOrder, SuspicionSource, TakenSet, take_set,
 };
 use holdfast::api::{AgentFailure, BackupRequest, S3Storage, ServerRequest};
 use holdfast::store::{S3Store, SetPath, StoreLimits, Upload, set_suffix};
@@ -135,6 +135,7 @@ async fn take_one(errand: &Errand) -> (String, Result<TakenSet, AgentFailure>) {
         image: None,
         pause: Duration::ZERO,
         dump_program: None,
+        meter: BackupMeter::default(),
     };
     let interrupt = Interrupt::by_hand().1;
     let path = order.path.as_str().to_owned();

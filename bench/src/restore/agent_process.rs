@@ -98,6 +98,7 @@ pub async fn restore(arguments: &RestoreSetArguments) -> Result<()> {
         } else {
             RestoreTarget::Beside
         },
+        dry_run: false,
         jobs: arguments.jobs,
         tables: Vec::new(),
         identity_secret: None,

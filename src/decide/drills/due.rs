@@ -81,6 +81,7 @@ fn build(observed: &Observed, name: &str, from: RestoreSource) -> DatabaseRestor
         database: observed.name().to_owned(),
         from,
         into: RestoreTarget::Scratch,
+        dry_run: None,
         confirm: None,
         accept_suspect: None,
         tables: Vec::new(),

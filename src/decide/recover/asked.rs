@@ -29,8 +29,8 @@ fn refusal_of(
     restore: &DatabaseRestore,
     database: &ProtectedDatabase,
 ) -> Option<(RestoreState, String)> {
-    // A drill changes nothing, however often it is carried out.
-    if restore.spec.into == RestoreTarget::Scratch {
+    // A drill and a dry run change nothing, however often they are carried out.
+    if !restore.changes_something() {
         return None;
     }
     let status = restore.status.as_ref();

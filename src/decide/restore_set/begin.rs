@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::Job;
 use super::super::agent_settings::beside_pod;
 use super::super::judge::Judged;
 use super::super::running::{Running, running};
-use super::blockers::{refuse_now, settings, target};
+use super::blockers::{refuse_beside_restores, refuse_now, settings, target};
 use super::choose::{Choice, choose};
 use super::disk::data_disk;
 use super::said;
@@ -48,7 +48,12 @@ pub fn decide(
         set: Some(set.clone()),
         ..before.clone()
     };
-    if let Some(why) = refuse_now(restore, observed)? {
+    let refused = if restore.is_dry_run() {
+        refuse_beside_restores(restore, observed)?
+    } else {
+        refuse_now(restore, observed)?
+    };
+    if let Some(why) = refused {
         return Ok(SetDecision::blocked(&chosen, why));
     }
     let running = running(observed);
@@ -120,6 +125,7 @@ fn refuse_unconfirmed(restore: &DatabaseRestore, observed: &Observed) -> Option<
     let is_confirmed = restore.spec.confirm.as_deref() == uid && uid.is_some();
     match restore.spec.into {
         RestoreTarget::Beside | RestoreTarget::Scratch => None,
+        RestoreTarget::Replace if restore.is_dry_run() => None,
         RestoreTarget::Replace if is_confirmed => None,
         RestoreTarget::Replace => Some(format!(
             "spec.confirm is not the UID of ProtectedDatabase {}, which was created again since: nothing \
@@ -167,6 +173,7 @@ pub fn sample_restore_job(
             ..RestoreSource::default()
         },
         into: RestoreTarget::Beside,
+        dry_run: None,
         confirm: None,
         accept_suspect: None,
         tables: Vec::new(),

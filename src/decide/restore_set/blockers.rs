@@ -3,7 +3,7 @@
 use super::super::bare_pods::leading;
 use super::super::job_end::job_ended;
 use super::super::judge::Judged;
-use super::super::not_begun::Task;
+use super::super::not_begun::{Task, uses_the_database};
 use super::super::primaries::{Primaries, primaries};
 use super::super::running::{Role, Running, primary, role};
 use super::set_decision::known;
@@ -61,7 +61,7 @@ pub fn refuse_now(
                 "a backup is being taken (Job {of_job}), and a restore ends the sessions of the \
                  database; this one waits for it"
             ))
-        } else if Task::Restore.is_of(job) && restore_of_job(job) != Some(uid) {
+        } else if uses_the_database(job) && restore_of_job(job) != Some(uid) {
             Some(format!(
                 "another restore of the same database is under way (Job {of_job}); this one waits for it"
             ))
@@ -72,9 +72,9 @@ pub fn refuse_now(
     Ok(disturbs)
 }
 
-/// What must not be while a drill begins. It takes nothing from a backup, and nothing from a restore but the
-/// time of the bucket.
-pub fn refuse_drill_now(
+/// What must not be while a drill or a dry run begins. It takes nothing from a backup, and nothing from a
+/// restore but the time of the bucket.
+pub fn refuse_beside_restores(
     restore: &DatabaseRestore,
     observed: &Observed,
 ) -> Result<Option<String>, String> {
@@ -89,7 +89,7 @@ pub fn refuse_drill_now(
     });
     Ok(other.map(|job| {
         format!(
-            "another restore of the same database is under way (Job {}); the drill waits for it",
+            "another restore of the same database is under way (Job {}); this one waits for it",
             job.metadata.name.as_deref().unwrap_or_default()
         )
     }))

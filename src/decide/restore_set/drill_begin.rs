@@ -7,7 +7,7 @@ use super::super::agent_settings::of_cron_job;
 use super::super::judge::Judged;
 use super::super::last_backups::backup_of_name;
 use super::begin::{chosen_set, plan};
-use super::blockers::refuse_drill_now;
+use super::blockers::refuse_beside_restores;
 use super::said;
 use super::set_decision::SetDecision;
 use crate::api::{
@@ -37,7 +37,7 @@ pub fn decide(
         set: Some(set.clone()),
         ..before.clone()
     };
-    if let Some(why) = refuse_drill_now(restore, observed)? {
+    if let Some(why) = refuse_beside_restores(restore, observed)? {
         return Ok(SetDecision::blocked(&chosen, why));
     }
     let wanted = observed.database.spec.workload.container.as_deref();
@@ -96,6 +96,7 @@ pub fn sample_drill_job(observed: &Observed, judged: &Judged<'_>) -> Option<Box<
             ..RestoreSource::default()
         },
         into: RestoreTarget::Scratch,
+        dry_run: None,
         confirm: None,
         accept_suspect: None,
         tables: Vec::new(),

@@ -9,6 +9,7 @@ mod disk;
 mod drill_begin;
 mod drill_end;
 mod drill_proof;
+mod dry_run_end;
 mod ended;
 mod said;
 mod set_decision;

@@ -7,19 +7,19 @@ use crate::api::{
     DatabaseRestore, DatabaseRestoreStatus, RestorePhase, RestoreReport, RestoreState,
     RestoreTarget, RestoredSet,
 };
-use crate::wording::{count, number, say_length};
+use crate::wording::{count, say_bytes, say_length};
 use crate::world::Observed;
 
 /// The longest message of an agent that is quoted.
 const QUOTED: usize = 4_000;
 
 /// What a restore of this database is doing, while its Job or its check is awaited. Nobody waits for a
-/// drill.
+/// drill or a dry run.
 pub fn under_way(observed: &Observed) -> Option<String> {
     let restore = list(&observed.restores).iter().find(|restore| {
         let status = restore.status.as_ref();
-        let is_of_backup = restore.spec.into != RestoreTarget::Scratch
-            && status.is_some_and(|status| status.set.is_some());
+        let is_of_backup =
+            restore.changes_something() && status.is_some_and(|status| status.set.is_some());
         let state = status.and_then(|status| status.state);
         is_of_backup && matches!(state, Some(RestoreState::Running | RestoreState::Verifying))
     })?;
@@ -39,6 +39,13 @@ pub fn next(
     pod: &str,
 ) -> String {
     let databases: Vec<&str> = observed.database.spec.connection.databases().collect();
+    if restore.is_dry_run() {
+        return format!(
+            "next: look through pod {pod} whether backup {} ({}) can be restored. Nothing is made or changed",
+            set.backup,
+            databases.join(", ")
+        );
+    }
     let into = match restore.spec.into {
         RestoreTarget::Replace => {
             "into new databases beside the present ones, which are renamed and kept at the end"
@@ -99,19 +106,6 @@ const fn say_phase(phase: RestorePhase) -> &'static str {
 fn percent(done: i64, all: i64) -> i64 {
     let share = i128::from(done.max(0)).saturating_mul(100) / i128::from(all.max(1));
     i64::try_from(share.min(100)).unwrap_or(100)
-}
-
-/// Bytes as users say them.
-pub fn say_bytes(bytes: i64) -> String {
-    let units = [(1_i64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let unit = units.iter().find(|(size, _)| bytes >= *size);
-    match unit {
-        Some((size, unit)) => {
-            let tenths = i128::from(bytes).saturating_mul(10) / i128::from(*size);
-            format!("{}.{} {unit}", tenths / 10, tenths % 10)
-        }
-        None => format!("{} bytes", number(bytes)),
-    }
 }
 
 /// What was restored, as the agent says at its end.

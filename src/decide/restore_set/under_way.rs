@@ -7,8 +7,10 @@ use super::super::job_end::{agent_ended, job_ended_at};
 use super::super::not_begun::{self, Task};
 use super::said;
 use super::set_decision::SetDecision;
-use crate::api::{DatabaseRestoreStatus, RestorePhase, RestoreState, RestoreTarget};
-use crate::plan::Step;
+use crate::api::{
+    DatabaseRestore, DatabaseRestoreStatus, RestorePhase, RestoreState, RestoreTarget,
+};
+use crate::plan::{Step, is_dry_run_job};
 use crate::world::Observed;
 
 /// How long after the end of its Job a report may still be on its way into what was read, in seconds.
@@ -29,7 +31,7 @@ pub fn decide(before: &DatabaseRestoreStatus, observed: &Observed, job: &Job) ->
             "the agent's Job {} ended without a report ({why}{words}{}); {}",
             seen.job.as_deref().unwrap_or_default(),
             of_memory(observed, job),
-            what_is_there(&seen, Task::Drill.is_of(job))
+            what_is_there(&seen, Kind::of_job(job))
         );
         return SetDecision::over(observed, &seen, RestoreState::Failed, message);
     }
@@ -63,12 +65,12 @@ fn running(seen: &DatabaseRestoreStatus, said: String) -> SetDecision {
 pub fn job_gone(
     before: &DatabaseRestoreStatus,
     observed: &Observed,
-    (name, into): (&str, RestoreTarget),
+    (name, restore): (&str, &DatabaseRestore),
 ) -> SetDecision {
     let last = before.message.as_deref().unwrap_or("nothing");
     let message = format!(
         "the agent's Job {name} was deleted before it reported; {}. It said last: {last}",
-        what_is_there(before, into == RestoreTarget::Scratch)
+        what_is_there(before, Kind::of(restore))
     );
     SetDecision::over(observed, before, RestoreState::Failed, message)
 }
@@ -92,10 +94,46 @@ fn of_memory(observed: &Observed, job: &Job) -> &'static str {
     }
 }
 
+/// What the Job was for.
+#[derive(Clone, Copy)]
+enum Kind {
+    Restore,
+    Drill,
+    DryRun,
+}
+
+impl Kind {
+    fn of(restore: &DatabaseRestore) -> Self {
+        if restore.spec.into == RestoreTarget::Scratch {
+            Self::Drill
+        } else if restore.is_dry_run() {
+            Self::DryRun
+        } else {
+            Self::Restore
+        }
+    }
+
+    fn of_job(job: &Job) -> Self {
+        if Task::Drill.is_of(job) {
+            Self::Drill
+        } else if is_dry_run_job(job) {
+            Self::DryRun
+        } else {
+            Self::Restore
+        }
+    }
+}
+
 /// What to expect in the server after an agent that said nothing.
-fn what_is_there(status: &DatabaseRestoreStatus, is_drill: bool) -> &'static str {
-    if is_drill {
-        return "nothing is known of the backup by it, and nothing of the database was touched";
+fn what_is_there(status: &DatabaseRestoreStatus, kind: Kind) -> &'static str {
+    match kind {
+        Kind::Drill => {
+            return "nothing is known of the backup by it, and nothing of the database was touched";
+        }
+        Kind::DryRun => {
+            return "it is not known whether the backup can be restored, and nothing was made or changed";
+        }
+        Kind::Restore => {}
     }
     let phase = status.report.as_ref().and_then(|report| report.phase);
     match phase {

@@ -8,9 +8,7 @@ use kube::runtime::controller::Action;
 use super::notes;
 use super::report::report;
 use super::restore_error::RestoreError;
-use crate::api::{
-    DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState, RestoreTarget, names,
-};
+use crate::api::{DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState, names};
 use crate::decide::{SetDecision, agent_labels, decide_set};
 use crate::engine::Context;
 use crate::engine::pass::observe_database;
@@ -46,7 +44,7 @@ pub async fn restore_backup(
         notes::hold(context, found).await?;
         return Ok(Action::requeue(SOON));
     }
-    if begins && found.spec.into != RestoreTarget::Scratch {
+    if begins && found.changes_something() {
         // Before the Job: whatever becomes of it, no tool that creates the restore again begins another.
         notes::note_carried_out(context, found, database).await?;
     }

@@ -13,7 +13,7 @@ use super::report::report;
 use super::restore_error::RestoreError;
 use crate::api::{
     DatabaseCheck, DatabaseRestore, DatabaseRestoreStatus, ProtectedDatabase, RestoreState,
-    RestoreTarget, is_object_name, names,
+    is_object_name, names,
 };
 use crate::decide::recover::{
     Decision, GiveBack, blocked, decide_restore, failed, plan_give_back, refuse_restore,
@@ -283,7 +283,7 @@ async fn decide(
 }
 
 /// The name of another restore of the same database that is not done and is older. Nobody who restores waits
-/// for a drill, and a drill waits for every restore.
+/// for a drill or a dry run, and these wait for every restore.
 async fn fetch_earlier(
     reader: &Reader,
     restore: &DatabaseRestore,
@@ -298,13 +298,15 @@ async fn fetch_earlier(
             && other.uid() != restore.uid()
             && other.is_open()
     };
-    let is_drill = |restore: &DatabaseRestore| restore.spec.into == RestoreTarget::Scratch;
     let all = known(reader.list::<DatabaseRestore>(&ListParams::default()).await)?;
     let mut open = all.iter().filter(is_open);
-    let earlier = open.find(|other| match (is_drill(restore), is_drill(other)) {
-        (true, false) => true,
-        (false, true) => false,
-        _ => age(other) < age(restore),
-    });
+    let earlier =
+        open.find(
+            |other| match (restore.changes_something(), other.changes_something()) {
+                (false, true) => true,
+                (true, false) => false,
+                _ => age(other) < age(restore),
+            },
+        );
     Ok(earlier.map(ResourceExt::name_any))
 }

@@ -177,6 +177,7 @@ fn build_restore(
             ..RestoreSource::default()
         },
         into,
+        dry_run: None,
         confirm: (into == RestoreTarget::Replace)
             .then(|| database.metadata.uid.clone())
             .flatten(),

@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 use tokio::time::{Instant, sleep};
 
-use super::text::{build_backup_table, build_plan, describe_progress};
-use crate::api::{BackupState, CatalogReport, DatabaseBackup, DatabaseBackupSpec};
+use super::progress::describe_progress;
+use super::text::{build_backup_table, build_plan, describe_state};
+use crate::api::{BackupProgress, BackupState, CatalogReport, DatabaseBackup, DatabaseBackupSpec};
 use crate::plugin::connect::Cluster;
 use crate::plugin::error::{ClusterRequest, PluginError};
 use crate::plugin::exit_status::ExitStatus;
+use crate::plugin::live_line::LiveLine;
 use crate::plugin::output::{DataFormat, build_json, build_yaml, write_out};
 use crate::plugin::status::fetch_database;
 use crate::plugin::write::create;
@@ -75,17 +78,24 @@ async fn follow(
     limit: Option<Duration>,
 ) -> Result<ExitStatus, PluginError> {
     let end = limit.map(|limit| Instant::now() + limit);
-    let mut said = String::new();
+    let mut line = LiveLine::default();
+    let mut shown = None;
     loop {
-        let backup = api
-            .get(name)
-            .await
-            .map_err(|error| about(cluster, "get", name).failed(error))?;
-        let now = describe_progress(&backup);
-        if now != said {
-            write_out(&format!("{now}\n"))?;
-            said = now;
+        let backup = match api.get(name).await {
+            Ok(backup) => backup,
+            Err(error) => {
+                line.close()?;
+                return Err(about(cluster, "get", name).failed(error));
+            }
+        };
+        let progress = progress(&backup);
+        match &progress {
+            // Between two reports only the time that is left changes.
+            Some(progress) if shown.as_ref() == Some(progress) && !line.is_open() => {}
+            Some(progress) => line.say_for_now(&describe_progress(progress, Timestamp::now()))?,
+            None => line.say(&describe_state(&backup))?,
         }
+        shown = progress;
         match backup.status.as_ref().and_then(|status| status.state) {
             Some(BackupState::Complete) => return Ok(ExitStatus::Done),
             Some(BackupState::Suspect | BackupState::Failed) => {
@@ -94,11 +104,19 @@ async fn follow(
             Some(BackupState::Running) | None => {}
         }
         if end.is_some_and(|end| Instant::now() >= end) {
+            line.close()?;
             write_out("It goes on.\n")?;
             return Ok(ExitStatus::NeedsAttention);
         }
         sleep(PAUSE).await;
     }
+}
+
+/// How far a backup is that runs.
+fn progress(backup: &DatabaseBackup) -> Option<BackupProgress> {
+    let status = backup.status.as_ref()?;
+    let is_running = status.state == Some(BackupState::Running);
+    status.progress.clone().filter(|_| is_running)
 }
 
 /// Runs `backups`.

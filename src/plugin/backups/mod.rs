@@ -2,6 +2,7 @@
 //! taken.
 
 mod command;
+mod progress;
 mod text;
 
 pub use command::{BackupArguments, BackupsArguments, run_backup, run_backups};

@@ -203,8 +203,8 @@ fn state(backup: &DatabaseBackup) -> &'static str {
     }
 }
 
-/// What a backup that is followed says now.
-pub fn describe_progress(backup: &DatabaseBackup) -> String {
+/// What a backup that is followed says of its state.
+pub fn describe_state(backup: &DatabaseBackup) -> String {
     let said = backup
         .status
         .as_ref()
@@ -320,7 +320,7 @@ mod tests {
         let mut text = build_backup_table(&backups, "knowledge");
         text.push_str(&build_backup_table(&[], "knowledge"));
         for backup in &backups {
-            text.push_str(&describe_progress(backup));
+            text.push_str(&describe_state(backup));
             text.push('\n');
         }
         insta::assert_snapshot!(text);

@@ -94,6 +94,7 @@ fn build_drill(
         database: name.clone(),
         from,
         into: RestoreTarget::Scratch,
+        dry_run: None,
         confirm: None,
         accept_suspect: accepts_suspect.then_some(true),
         tables: Vec::new(),

@@ -24,6 +24,13 @@ pub struct Following {
     timeout: Option<u64>,
 }
 
+impl Following {
+    /// How many seconds to wait, if there is a limit.
+    pub const fn seconds(&self) -> Option<u64> {
+        self.timeout
+    }
+}
+
 /// Creates the restore of a database, and follows it unless that is not wanted.
 pub async fn carry_out(
     cluster: &Cluster,

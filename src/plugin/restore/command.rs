@@ -6,6 +6,7 @@ use kube::api::ListParams;
 use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 
 use super::carry_out::{Following, carry_out, fetch_last_check, refuse_without_role};
+use super::dry_run::dry_run;
 use super::question::{Chosen, Wanted, choose, describe};
 use crate::api::{
     DatabaseBackup, DatabaseRestore, DatabaseRestoreSpec, ProtectedDatabase, RestoreSource,
@@ -39,8 +40,9 @@ pub struct RestoreArguments {
     /// for more. Only with --beside.
     #[arg(long = "table", value_name = "SCHEMA.TABLE", requires = "beside")]
     tables: Vec<String>,
-    /// Only say what would be done.
-    #[arg(long)]
+    /// Only look: an agent reads the backup and the server, and says what would happen, what would not be
+    /// restored, and all that stands against it. Nothing is made or changed.
+    #[arg(long, conflicts_with = "no_wait")]
     dry_run: bool,
     /// Don't ask before the present database is replaced.
     #[arg(long)]
@@ -88,7 +90,8 @@ pub async fn run(
         return Ok(ExitStatus::NeedsAttention);
     }
     if arguments.dry_run {
-        return Ok(ExitStatus::Done);
+        let restore = build_restore(&database, arguments, &chosen, into);
+        return Box::pin(dry_run(cluster, restore, &arguments.following)).await;
     }
     if into == RestoreTarget::Replace && !arguments.yes {
         let script = script(cluster, arguments);
@@ -139,6 +142,7 @@ fn build_restore(
         database: name.clone(),
         from,
         into,
+        dry_run: None,
         confirm: (into == RestoreTarget::Replace)
             .then(|| database.metadata.uid.clone())
             .flatten(),

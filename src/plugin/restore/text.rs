@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::api::{DatabaseCheck, DatabaseRestore, RestoreReport, RestoreState};
-use crate::wording::{build_table, escaped, number};
+use crate::wording::{build_table, count, escaped, number};
 
 /// How many tables are shown.
 const TABLES: usize = 20;
@@ -47,6 +47,56 @@ pub fn describe_end(restore: &DatabaseRestore, check: Option<&DatabaseCheck>) ->
     if let Some(message) = &report.message {
         let _ = writeln!(text, "{}", escaped(message));
     }
+    text
+}
+
+/// What a dry run has found: what would be restored, what would not, and all that stands against it.
+pub fn describe_dry_run(restore: &DatabaseRestore) -> String {
+    let status = restore.status.clone().unwrap_or_default();
+    let report = status.report.unwrap_or_default();
+    let mut text = String::new();
+    if !report.databases.is_empty() {
+        text.push_str("What would be restored:\n");
+    }
+    for database in &report.databases {
+        let rows = count(database.expected_rows.unwrap_or_default(), "row");
+        let tables = count(database.tables.unwrap_or_default(), "table");
+        let name = escaped(&database.name);
+        let _ = writeln!(text, "  - {name}: {rows} in {tables}");
+    }
+    let mut section = |title: &str, lines: &[String]| {
+        if !lines.is_empty() {
+            let _ = writeln!(text, "{title}");
+        }
+        for line in lines {
+            let _ = writeln!(text, "  - {}", escaped(line).trim_end_matches('.'));
+        }
+    };
+    section(
+        "What would not be as it was, or needs your attention:",
+        &report.warnings,
+    );
+    section("What stands against it:", &report.problems);
+    let said = match (&report.failure, status.state) {
+        (Some(failure), _) => format!(
+            "It is NOT KNOWN whether it can be restored: {} ({})",
+            escaped(&failure.message).trim_end_matches('.'),
+            escaped(&failure.reason)
+        ),
+        (None, _) if !report.problems.is_empty() => {
+            "It would be REFUSED, and nothing made".to_owned()
+        }
+        (None, Some(RestoreState::Complete)) => "Nothing stands against it".to_owned(),
+        _ => format!(
+            "It is NOT KNOWN whether it can be restored: {}",
+            escaped(status.message.as_deref().unwrap_or("nobody says why"))
+        ),
+    };
+    let _ = writeln!(
+        text,
+        "{}. Nothing was made or changed.",
+        said.trim_end_matches('.')
+    );
     text
 }
 

@@ -177,3 +177,38 @@ fn the_end_reads() {
     }
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn a_dry_run_reads() {
+    let restore = |state: &str, report: Value| -> DatabaseRestore {
+        from(json!({
+            "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": "try"},
+            "spec": {"database": "knowledge", "from": {"latestGood": true}, "into": "Replace", "dryRun": true},
+            "status": {"state": state, "message": "its Job was deleted", "report": report},
+        }))
+    };
+    let databases = json!([
+        {"name": "knowledge_os", "restoredAs": "x", "expectedRows": 26_422, "tables": 2},
+        {"name": "audit", "restoredAs": "y", "expectedRows": 1, "tables": 1},
+    ]);
+    let warnings = ["subscriptions of database \"audit\" are not restored: \"mirror\"."];
+    let problems = [
+        "only a superuser can create \u{1b}[31m",
+        "roles are missing: \"keeper\"",
+    ];
+    let failure = json!({"reason": "AuthenticationFailed", "message": "the password is wrong."});
+    let all = [
+        restore("Complete", json!({"phase": "Done", "databases": databases})),
+        restore(
+            "Failed",
+            json!({"phase": "Done", "databases": databases, "warnings": warnings, "problems": problems}),
+        ),
+        restore("Failed", json!({"failure": failure})),
+        restore(
+            "Failed",
+            json!({"phase": "Hashing", "databases": databases}),
+        ),
+    ];
+    let said = all.iter().map(describe_dry_run).collect::<Vec<_>>();
+    insta::assert_snapshot!(said.join("\n"));
+}

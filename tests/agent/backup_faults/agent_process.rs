@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use holdfast::agent::{Interrupt, MountedFiles, SetOrder, abort_leftovers, take_set};
+use holdfast::agent::{BackupMeter, Interrupt, MountedFiles, SetOrder, abort_leftovers, take_set};
 use holdfast::api::{AgentFailure, BackupRequest};
 use holdfast::store::{SetPath, StoreLimits, set_suffix};
 use k8s_openapi::jiff::Timestamp;
@@ -111,6 +111,7 @@ async fn take(errand: &Errand, files: &MountedFiles, path: SetPath) -> Result<()
         image: None,
         pause: Duration::ZERO,
         dump_program: None,
+        meter: BackupMeter::default(),
         limits: LIMITS,
     };
     let says = Says::nothing(&request.server.databases[0]);

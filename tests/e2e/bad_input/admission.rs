@@ -492,6 +492,18 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
                 "spec.database",
             ),
             (
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "dryRun": false}),
+                "spec.confirm: Replace needs the UID",
+            ),
+            (
+                json!({"database": NAME, "from": {"latestGood": true}, "into": "Scratch", "dryRun": true}),
+                "spec.dryRun is for a backup",
+            ),
+            (
+                json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "dryRun": true}),
+                "spec.dryRun is for a backup",
+            ),
+            (
                 json!({"database": NAME, "from": {"volume": "pv"}, "into": "Scratch"}),
                 "spec.into must be Replace for a volume",
             ),
@@ -545,6 +557,7 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
             json!({"database": NAME, "from": {"volume": "pv"}, "into": "Replace", "confirm": "u-1"}),
             json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "confirm": "u-1"}),
             json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside"}),
+            json!({"database": NAME, "from": {"latestGood": true}, "into": "Replace", "dryRun": true}),
             json!({"database": NAME, "from": {"latestGood": true}, "into": "Beside", "tables": ["a.B", "c.d"]}),
             json!({"database": NAME, "from": {"backup": "one"}, "into": "Beside", "acceptSuspect": true}),
             json!({"database": NAME, "from": {"set": set("prod/atra/one")}, "into": "Beside", "acceptSuspect": true}),
