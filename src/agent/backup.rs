@@ -21,6 +21,7 @@ use crate::store::{Manifest, SetPath, SetState, StoreLimits, set_suffix};
 use super::leftovers::leave_nothing_behind;
 use super::record_verdicts::record_verdicts;
 use super::turn::wait_for_turn;
+use super::unsupported::{obstacles_of, say};
 use super::{
     Interrupt, MountedFiles, ProtectedDatabaseSuspicion, SetOrder, TakenSet, host, kubernetes,
     take_set,
@@ -30,6 +31,8 @@ use super::{
 const YIELD_PAUSE: Duration = Duration::from_mins(1);
 /// How much longer than a turn may take the wait for it lasts.
 const TURN_MARGIN: Duration = Duration::from_mins(10);
+/// The most reasons that are listed for which a restore is refused.
+const OBSTACLES: usize = 8;
 
 /// Runs a backup and reports it. `name` is that of the Job and of the `DatabaseBackup`. One that failed is
 /// an error, so that its Job fails, too.
@@ -316,8 +319,12 @@ fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: &Bac
         status.files = i64::try_from(files).ok();
         format!(" and {files} files")
     };
+    let mut obstacles: Vec<String> = manifest.databases.iter().flat_map(obstacles_of).collect();
+    obstacles.truncate(OBSTACLES);
+    let refused = say(&obstacles);
+    status.restore_obstacles = obstacles;
     let what = format!(
-        "{rows} rows of {tables} tables{of_files} are in the bucket `{bucket}`{unverified}"
+        "{rows} rows of {tables} tables{of_files} are in the bucket `{bucket}`{unverified}{refused}"
     );
     if manifest.state == SetState::Good {
         status.state = Some(BackupState::Complete);

@@ -1,5 +1,6 @@
 //! Running `pg_restore` for one database: how it is called, what is shown of it, and what it leaves out.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
 use std::process::Stdio;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
-use crate::api::{AgentFailure, RestoreTarget, reasons};
+use crate::api::{AgentFailure, reasons};
 use crate::postgres::{ArchiveSummary, ContentsEntry, DigestKey, NoProgram, find_program_for};
 use crate::store::ManifestDatabase;
 use crate::wording::quoted;
@@ -21,7 +22,7 @@ use super::restore_errors::{NOT_RESTORED_LIMIT, Said};
 use super::restore_one::Tools;
 use super::restore_order::RestoreWatcher;
 use super::restore_preflight::missing_tablespaces;
-use super::restore_sections::{build_beside, restore_the_rest, split};
+use super::restore_sections::{Rest, build_beside, restore_the_rest, split};
 use super::restore_stream::{HEAD_LIMIT, PROGRAM, restore_object};
 use super::restore_verify::build_session_settings;
 
@@ -29,6 +30,14 @@ use super::restore_verify::build_session_settings;
 const OF_ENTRY: usize = 400;
 /// How often the report is written while bytes are restored.
 const NOTE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A dump that was restored.
+pub struct Restored {
+    /// What it holds.
+    pub dumped: ArchiveSummary,
+    /// The entries of its table of contents that could not be restored and concern no rows.
+    pub missing: BTreeSet<i64>,
+}
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
     /// Runs `pg_restore`: rows as they come, then so many indexes and constraints at a time. None if these
@@ -42,18 +51,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         contents: &[ContentsEntry],
         key_of_digests: DigestKey,
         jobs: i32,
-    ) -> Result<Option<ArchiveSummary>, AgentFailure> {
+    ) -> Result<Option<Restored>, AgentFailure> {
         let plan = &tools.plan;
         let dump = self.dump_of(plan.manifest, database)?;
-        // A drill that passes has proven all of a set.
-        let forgives = plan.into != RestoreTarget::Scratch;
-        let said = || {
-            if forgives {
-                Said::new(contents)
-            } else {
-                Said::default()
-            }
-        };
+        // In a drill, too: it shows what a restore would bring back.
+        let said = || Said::new(contents);
         let jobs = jobs.min(tools.facts.connections_for_jobs());
         let is_beside = jobs > 1 && !contents.is_empty() && !is_long(contents);
         let all = || contents.iter().map(|entry| entry.dump_id).collect();
@@ -99,7 +101,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             let head = MemoryFile::write(&head).map_err(|error| not_written(&error))?;
             let begun = Instant::now();
             let building = async {
-                let (must, may) = split(contents, forgives);
+                let (must, may) = split(contents);
                 let run = self
                     .build_call(tools, database, new, contents, (Some(must), false))
                     .await?;
@@ -107,24 +109,29 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                     return Ok(None);
                 };
                 if may.is_empty() {
-                    return Ok(Some((warnings, Vec::new())));
+                    return Ok(Some(Rest {
+                        warnings,
+                        ..Rest::default()
+                    }));
                 }
                 let run = self
                     .build_call(tools, database, new, contents, (Some(may), goes_on))
                     .await?;
-                let (more, missing) = restore_the_rest(run.command, &head, said()).await?;
-                Ok::<_, AgentFailure>(Some(([warnings, more].concat(), missing)))
+                let mut rest = restore_the_rest(run.command, &head, said()).await?;
+                rest.warnings.splice(0..0, warnings);
+                Ok::<_, AgentFailure>(Some(rest))
             };
             let built = tokio::select! {
                 biased;
                 built = building => built?,
                 full = &mut watching => return Err(full),
             };
-            let Some((warnings, missing)) = built else {
+            let Some(rest) = built else {
                 return Ok(None);
             };
-            streamed.warnings.extend(warnings);
-            streamed.not_restored.extend(missing);
+            streamed.warnings.extend(rest.warnings);
+            streamed.not_restored.extend(rest.not_restored);
+            streamed.missing.extend(rest.missing);
             self.add_duration(|times| &mut times.index_seconds, begun.elapsed());
         } else {
             self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
@@ -141,7 +148,10 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 .filter(of_errors)
                 .map(|warning| format!("pg_restore: {warning}")),
         );
-        Ok(Some(streamed.dumped))
+        Ok(Some(Restored {
+            dumped: streamed.dumped,
+            missing: streamed.missing,
+        }))
     }
 
     /// How the program is called, whatever part it restores: only the entries with these numbers, or all.

@@ -1,7 +1,7 @@
 //! What `pg_restore` does once the rows of a dump are there: indexes and constraints, several at a time, and then
 //! what may be missing afterwards, by one session, whose errors can be told apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
@@ -30,9 +30,9 @@ const AFTER_ROWS: [&str; 11] = [
     "TRIGGER",
 ];
 
-/// What of a dump has to be there, and what may fail after that. None may if nothing is forgiven.
+/// What of a dump has to be there, and what may fail after that.
 #[must_use]
-pub fn split(contents: &[ContentsEntry], forgives: bool) -> (Vec<i64>, Vec<i64>) {
+pub fn split(contents: &[ContentsEntry]) -> (Vec<i64>, Vec<i64>) {
     let kinds: BTreeMap<i64, &str> = contents
         .iter()
         .map(|entry| (entry.dump_id, entry.description.as_str()))
@@ -47,7 +47,7 @@ pub fn split(contents: &[ContentsEntry], forgives: bool) -> (Vec<i64>, Vec<i64>)
                 .any(|id| kinds.get(id).is_some_and(|kind| AFTER_ROWS.contains(kind))),
             _ => true,
         };
-        forgives && is_after_rows && is_forgiven(entry)
+        is_after_rows && is_forgiven(entry)
     };
     let (may, must): (Vec<_>, Vec<_>) = contents.iter().partition(|entry| may_fail(entry));
     let numbers =
@@ -80,12 +80,23 @@ pub async fn build_beside(
     Ok(None)
 }
 
-/// Restores what may fail. Returns the warnings, and what is missing.
+/// What may fail, once that was tried.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// The program's warnings.
+    pub warnings: Vec<String>,
+    /// What is missing, in words.
+    pub not_restored: Vec<String>,
+    /// The same by the numbers of the entries.
+    pub missing: BTreeSet<i64>,
+}
+
+/// Restores what may fail.
 pub async fn restore_the_rest(
     mut command: Command,
     head: &MemoryFile,
     said: Said,
-) -> Result<(Vec<String>, Vec<String>), AgentFailure> {
+) -> Result<Rest, AgentFailure> {
     command
         .arg("--section=post-data")
         .arg(head.path())
@@ -102,8 +113,12 @@ pub async fn restore_the_rest(
     let messages = messages.await;
     let status = child.wait(PROGRAM).await?;
     let said = lock(&said);
-    if let Verdict::Restored(missing) = said.judge(status.success(), status.code()) {
-        return Ok((messages.warnings, missing));
+    if let Verdict::Restored(not_restored) = said.judge(status.success(), status.code()) {
+        return Ok(Rest {
+            warnings: messages.warnings,
+            not_restored,
+            missing: said.missing(),
+        });
     }
     let how = format!("{} after all rows were there", describe_end(status));
     Err(failed(&how, &said, &Vec::from(messages.last).join(" | ")))
@@ -142,8 +157,6 @@ mod tests {
             entry(7, "EVENT TRIGGER", &[]),
             entry(8, "TRIGGER", &[1]),
         ];
-        assert_eq!(split(&contents, true), (vec![1, 2, 3, 4, 8], vec![5, 6, 7]));
-        let all = contents.iter().map(|entry| entry.dump_id).collect();
-        assert_eq!(split(&contents, false), (all, vec![]));
+        assert_eq!(split(&contents), (vec![1, 2, 3, 4, 8], vec![5, 6, 7]));
     }
 }

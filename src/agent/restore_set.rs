@@ -73,6 +73,7 @@ pub async fn restore_set<W: RestoreWatcher>(
         report.phase = Some(RestorePhase::Preflight);
         report.message = Some("reading the manifest of the set".to_owned());
         report.databases.clone_from(&known);
+        report.system_identifier = restoring.identifier().filter(|_| !is_drill);
     });
     let fetching = fetch_counting_manifest(&restoring.store, request);
     let manifest = tokio::select! {
@@ -118,7 +119,7 @@ pub async fn restore_set<W: RestoreWatcher>(
     };
     // Not interrupted: it takes seconds, and must not stay half done.
     let outage = match request.into {
-        RestoreTarget::Replace => restoring.swap_all(plan, writer).await?,
+        RestoreTarget::Replace => restoring.swap_all(plan, writer, interrupt).await?,
         _ => None,
     };
     restoring.note(|report| {
@@ -238,6 +239,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             });
         }
         let facts = fetch_facts(&writer, &extensions_of(manifest)).await?;
+        self.leave_event_triggers(&facts);
         let to_do = plan.part_left(&left);
         let judge = |contents: &[Vec<ContentsEntry>]| {
             let contents: Vec<Vec<ContentsEntry>> = contents

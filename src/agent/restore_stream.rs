@@ -1,6 +1,7 @@
 //! From the bucket into `pg_restore`: decrypted, decompressed, looked at and hashed on its way. Nothing
 //! lands on a disk. However it ends, the program ends, too.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -52,6 +53,8 @@ pub struct Streamed {
     pub index_time: Duration,
     /// What could not be restored and concerns no rows.
     pub not_restored: Vec<String>,
+    /// The entries of its table of contents that this is, by their numbers.
+    pub missing: BTreeSet<i64>,
     /// Its head and table of contents; none if it is very long.
     pub head: Option<Vec<u8>>,
 }
@@ -174,7 +177,10 @@ pub async fn restore_object(
         None => child.wait(PROGRAM).await?,
     };
     let messages = messages.await.unwrap_or_default();
-    let judged = lock(&said).judge(status.success(), status.code());
+    let (judged, missing) = {
+        let said = lock(&said);
+        (said.judge(status.success(), status.code()), said.missing())
+    };
     let Verdict::Restored(not_restored) = judged else {
         let lines = Vec::from(messages.last).join(" | ");
         return Err(failed(&describe_end(status), &lock(&said), &lines));
@@ -187,6 +193,7 @@ pub async fn restore_object(
             data_time,
             index_time: begun.elapsed().saturating_sub(data_time),
             not_restored,
+            missing,
         }),
         _ => Err(changed(&format!(
             "`{key}` had other bytes while it was restored than when it was hashed"

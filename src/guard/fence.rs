@@ -53,6 +53,7 @@ const OF_THE_BACKUP: &[&str] = &[
     "manifestSha256",
     "storedBytes",
     "rawBytes",
+    "restoreObstacles",
     "tables",
     "rows",
     "files",

@@ -10,6 +10,7 @@ mod drill_begin;
 mod drill_end;
 mod drill_proof;
 mod ended;
+mod other_set;
 mod said;
 mod set_decision;
 mod under_way;

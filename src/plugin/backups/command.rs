@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 use tokio::time::{Instant, sleep};
@@ -131,7 +132,7 @@ pub async fn run_backups(
     let text = match arguments.output {
         Some(DataFormat::Json) => build_json(&backups)?,
         Some(DataFormat::Yaml) => build_yaml(&backups)?,
-        None => build_backup_table(&backups, name),
+        None => build_backup_table(&backups, name, Timestamp::now()),
     };
     write_out(&text)?;
     Ok(if backups.iter().any(DatabaseBackup::counts) {
