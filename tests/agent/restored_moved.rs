@@ -101,7 +101,7 @@ fn losing(port: u16, after: RestoreStep, pods: &Pods) -> Watch<'static> {
     })
 }
 
-fn starts<'a>(restore: &'a Restore, earlier: Result<RestoreReport, AgentFailure>) -> Starts<'a> {
+fn starts(restore: &Restore, earlier: Result<RestoreReport, AgentFailure>) -> Starts<'_> {
     Starts {
         request: &restore.request,
         files: &restore.files,
@@ -211,21 +211,19 @@ async fn while_the_door_is_closed_the_pod_is_waited_for_and_nothing_of_the_repor
             known.push(report.clone());
             known.len()
         };
-        match calls {
-            1 => Ok(pods.find()),
-            _ => {
-                if calls == 3 {
-                    cause.send_replace(Some(AgentFailure {
-                        reason: reasons::TIMEOUT.to_owned(),
-                        message: "it took too long".to_owned(),
-                    }));
-                }
-                Err(AgentFailure {
-                    reason: reasons::NO_RUNNING_POD.to_owned(),
-                    message: "no pod runs".to_owned(),
-                })
-            }
+        if calls == 1 {
+            return Ok(pods.find());
         }
+        if calls == 3 {
+            cause.send_replace(Some(AgentFailure {
+                reason: reasons::TIMEOUT.to_owned(),
+                message: "it took too long".to_owned(),
+            }));
+        }
+        Err(AgentFailure {
+            reason: reasons::NO_RUNNING_POD.to_owned(),
+            message: "no pod runs".to_owned(),
+        })
     };
     let starts = starts(&restore, Ok(RestoreReport::default()));
     let failure = restore_in_starts(&starts, &watch, &interrupt, find)
