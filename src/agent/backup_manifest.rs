@@ -15,6 +15,10 @@ use crate::store::{
 
 use super::filled::{Filled, FilledDatabase};
 use super::set_order::SetOrder;
+use super::unsupported::obstacles;
+
+/// The most warnings of a database in a manifest.
+const WARNINGS: usize = 50;
 
 /// Builds the manifest.
 pub fn build_manifest(
@@ -94,7 +98,7 @@ fn describe_database(filled: FilledDatabase) -> ManifestDatabase {
         dumped,
         archive,
         description,
-        warnings,
+        warnings: of_dump,
     } = filled;
     let tables = if archive.is_read {
         let of_extension =
@@ -141,18 +145,23 @@ fn describe_database(filled: FilledDatabase) -> ManifestDatabase {
             })
             .collect()
     };
-    let extensions = description.extensions.iter();
+    let extensions: Vec<ManifestExtension> = description
+        .extensions
+        .iter()
+        .map(|extension| ManifestExtension {
+            name: extension.name.clone(),
+            version: extension.version.clone(),
+        })
+        .collect();
+    let mut warnings = obstacles(&dumped.name, &extensions);
+    warnings.extend(of_dump);
+    warnings.truncate(WARNINGS);
     ManifestDatabase {
         name: dumped.name,
         object,
         rows: tables.iter().map(|table| table.rows).sum(),
         large_objects: describe_large_objects(archive.large_objects),
-        extensions: extensions
-            .map(|extension| ManifestExtension {
-                name: extension.name.clone(),
-                version: extension.version.clone(),
-            })
-            .collect(),
+        extensions,
         tables,
         snapshot_time: Some(snapshot_time),
         archive_version: Some(format!(

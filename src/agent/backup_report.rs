@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::TakenSet;
 use super::kubernetes::Tries;
 use super::snapshot::describe_snapshot;
+use super::unsupported::{obstacles_of, say};
 use crate::api::{BackupRequest, BackupState, DatabaseBackupStatus, reasons};
 use crate::store::{Manifest, SetState};
 
@@ -15,6 +16,8 @@ use crate::store::{Manifest, SetState};
 const MARGIN: Duration = Duration::from_mins(1);
 /// For how long a refusal of the outcome is not believed.
 const DISBELIEF: Duration = Duration::from_secs(90);
+/// The most reasons that are listed for which a restore is refused.
+const OBSTACLES: usize = 8;
 
 /// For how long the agent of a backup tries to reach the API server.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +97,12 @@ pub fn describe_set(status: &mut DatabaseBackupStatus, set: &TakenSet, request: 
         status.files = i64::try_from(files).ok();
         format!(" and {files} files")
     };
+    let mut obstacles: Vec<String> = manifest.databases.iter().flat_map(obstacles_of).collect();
+    obstacles.truncate(OBSTACLES);
+    let refused = say(&obstacles);
+    status.restore_obstacles = obstacles;
     let what = format!(
-        "{rows} rows of {tables} tables{of_files} are in the bucket `{bucket}`{unverified}"
+        "{rows} rows of {tables} tables{of_files} are in the bucket `{bucket}`{unverified}{refused}"
     );
     if manifest.state == SetState::Good {
         status.state = Some(BackupState::Complete);

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use crate::api::{CheckRequest, Evidence, SequenceEvidence};
 use crate::postgres::{
-    Allowance, CountOrder, Login, PostgresError, PostgresErrorKind, Session, TableList, Tally,
-    connect, count_rest, count_small, fetch_sequences, fetch_tables, takes_long,
+    Allowance, CountOrder, Login, PostgresError, Session, TableList, Tally, connect, count_rest,
+    count_small, fetch_sequences, fetch_tables, takes_long,
 };
 
 use super::counted_evidence::{Asked, CountedDatabase};
@@ -119,7 +119,7 @@ impl<'a> Counting<'a> {
 
     fn note(&mut self, error: PostgresError) {
         // Dropped in between: the evidence was right when it was taken.
-        if error.kind != PostgresErrorKind::DatabaseNotFound {
+        if !error.kind.is_missing_database() {
             self.failures.push(error);
         }
     }

@@ -3,7 +3,7 @@
 //! Postgres writes an expression again from what it has understood of it. Restored and dumped once more, the
 //! same expression may have other parentheses and casts, so these are left out where two texts differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::postgres::ContentsEntry;
 use crate::wording::quoted;
@@ -41,10 +41,22 @@ type Key<'a> = (&'a str, &'a str, &'a str);
 /// Owner and definition.
 type Definition<'a> = (&'a str, &'a str);
 
-/// Compares two tables of contents.
+/// Compares two tables of contents. `missing` are the entries of the first that could not be restored and are
+/// reported as that: what is there of them is not compared.
 #[must_use]
-pub fn compare_definitions(dumped: &[ContentsEntry], again: &[ContentsEntry]) -> Definitions {
-    let (before, after) = (by_key(dumped), by_key(again));
+pub fn compare_definitions(
+    dumped: &[ContentsEntry],
+    again: &[ContentsEntry],
+    missing: &BTreeSet<i64>,
+) -> Definitions {
+    let (mut before, mut after) = (by_key(dumped), by_key(again));
+    for entry in dumped
+        .iter()
+        .filter(|entry| missing.contains(&entry.dump_id))
+    {
+        before.remove(&key_of(entry));
+        after.remove(&key_of(entry));
+    }
     let mut found = Definitions::default();
     for (key, definitions) in &before {
         let name = name_of(*key);
@@ -75,18 +87,17 @@ pub fn compare_definitions(dumped: &[ContentsEntry], again: &[ContentsEntry]) ->
 fn by_key(contents: &[ContentsEntry]) -> BTreeMap<Key<'_>, Vec<Definition<'_>>> {
     let mut found: BTreeMap<Key<'_>, Vec<Definition<'_>>> = BTreeMap::new();
     for entry in contents.iter().filter(|entry| is_compared(entry)) {
-        let key = (
-            entry.description.as_str(),
-            entry.schema.as_str(),
-            entry.name.as_str(),
-        );
         let definition = (entry.owner.as_str(), entry.definition.as_str());
-        found.entry(key).or_default().push(definition);
+        found.entry(key_of(entry)).or_default().push(definition);
     }
     for definitions in found.values_mut() {
         definitions.sort_unstable();
     }
     found
+}
+
+fn key_of(entry: &ContentsEntry) -> Key<'_> {
+    (&entry.description, &entry.schema, &entry.name)
 }
 
 fn is_compared(entry: &ContentsEntry) -> bool {

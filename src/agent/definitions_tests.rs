@@ -16,7 +16,11 @@ fn entry(kind: &str, name: &str, definition: &str) -> ContentsEntry {
 
 /// What differs if one entry becomes another.
 fn differs(kind: &str, before: &str, after: &str) -> bool {
-    let found = compare_definitions(&[entry(kind, "x", before)], &[entry(kind, "x", after)]);
+    let found = compare_definitions(
+        &[entry(kind, "x", before)],
+        &[entry(kind, "x", after)],
+        &BTreeSet::new(),
+    );
     found != Definitions::default()
 }
 
@@ -120,7 +124,7 @@ fn what_is_missing_or_more_is_named_and_sequences_by_themselves() {
     ];
     after[0].owner = "other".to_owned();
     assert_eq!(
-        compare_definitions(&before, &after),
+        compare_definitions(&before, &after, &BTreeSet::new()),
         Definitions {
             schema: vec![
                 "index \"app.by_day\" is not there".to_owned(),
@@ -148,5 +152,38 @@ fn odd_texts_are_compared_without_a_panic() {
         "::a.\"b",
     ] {
         assert!(!simplify_text(text).contains("::"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_reported_as_not_restored_is_not_compared_and_nothing_else_is_left_out() {
+    let numbered = |number: i64, kind: &str| ContentsEntry {
+        dump_id: number,
+        ..entry(kind, "x", "definition")
+    };
+    let dumped = [
+        numbered(1, "TABLE"),
+        numbered(2, "MATERIALIZED VIEW DATA"),
+        numbered(3, "ACL"),
+        numbered(4, "STATISTICS"),
+    ];
+    // Of permissions some may be there.
+    let again = [
+        numbered(1, "TABLE"),
+        ContentsEntry {
+            definition: "a part".to_owned(),
+            ..numbered(2, "ACL")
+        },
+    ];
+    let missing = |numbers: &[i64]| numbers.iter().copied().collect::<BTreeSet<_>>();
+    let all = compare_definitions(&dumped, &again, &missing(&[2, 3, 4]));
+    assert_eq!(all, Definitions::default());
+    for (left_out, says) in [
+        (vec![3, 4], "materialized view data \"app.x\" is not there"),
+        (vec![2, 4], "acl \"app.x\" is defined differently"),
+        (vec![2, 3], "statistics \"app.x\" is not there"),
+    ] {
+        let found = compare_definitions(&dumped, &again, &missing(&left_out));
+        assert_eq!(found.schema, [says]);
     }
 }

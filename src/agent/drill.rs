@@ -167,6 +167,7 @@ async fn prove<W: RestoreWatcher>(
         presence: None,
         limits: order.limits,
         // Each start has a server of its own.
+        system_identifier: None,
         known: Ok(Vec::new()),
     };
     tokio::select! {

@@ -16,16 +16,19 @@ use super::drill_amcheck::check_indexes;
 use super::restore_context::Restoring;
 use super::restore_names::Names;
 use super::restore_order::{RESTORE_APPLICATION_NAME, RestoreWatcher};
+use super::restore_program::Restored;
 use super::restore_server::Plan;
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
-    /// Compares the definitions of a restored database, and the values of its sequences, with its dump.
+    /// Compares the definitions of a restored database, and the values of its sequences, with its dump: all
+    /// but what a restore leaves out and names.
     pub fn compare_definitions(
         &self,
         database: &str,
-        dumped: &ArchiveSummary,
+        restored: &Restored,
         again: &ArchiveSummary,
     ) -> Result<(), AgentFailure> {
+        let Restored { dumped, missing } = restored;
         let majors = |archive: &ArchiveSummary| {
             (
                 read_major(&archive.client_version),
@@ -44,7 +47,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             )]);
             return Ok(());
         }
-        let found = compare_definitions(&dumped.contents, &again.contents);
+        let found = compare_definitions(&dumped.contents, &again.contents, missing);
         self.note_drill(|drill| {
             join(&mut drill.schema_matches, found.schema.is_empty());
             join(&mut drill.sequences_match, found.sequences.is_empty());
@@ -121,7 +124,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     /// A session in a restored database.
     pub async fn open_restored(&self, names: &Names) -> Result<Writer, PostgresError> {
         let name = RESTORE_APPLICATION_NAME;
-        Writer::connect(&self.login, &names.restored_as, name, self.deadline).await
+        Writer::connect(self.login_inside(), &names.restored_as, name, self.deadline).await
     }
 
     async fn look_at_indexes(

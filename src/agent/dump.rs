@@ -117,7 +117,9 @@ impl DumpPrograms {
             key_file,
             encrypted: server.encrypted,
             application: application.to_owned(),
-            options: format!("{KEEP_ALIVE} {check}").trim().to_owned(),
+            options: format!("{KEEP_ALIVE} {check} {}", login.options)
+                .trim()
+                .to_owned(),
             recipients: Recipients::default(),
             meter: BackupMeter::default(),
         })

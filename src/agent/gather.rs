@@ -257,7 +257,7 @@ async fn connect_somewhere(
     {
         match connect(login, database, deadline).await {
             Ok(session) => return Ok(session),
-            Err(error) if error.kind == PostgresErrorKind::DatabaseNotFound => {
+            Err(error) if error.kind.is_missing_database() => {
                 tracing::warn!("{error}");
                 first_error.get_or_insert(error);
             }

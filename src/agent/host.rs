@@ -147,7 +147,7 @@ fn is_of_workload(pod: &Pod, selection: &PodSelection) -> bool {
 }
 
 /// The address of a pod that the workload controls and whose container runs, and that container.
-fn running_pod(pod: &Pod, selection: &PodSelection) -> Option<(String, PodReference)> {
+pub(super) fn running_pod(pod: &Pod, selection: &PodSelection) -> Option<(String, PodReference)> {
     let is_controlled = is_of_workload(pod, selection);
     let status = pod.status.as_ref()?;
     let containers = status

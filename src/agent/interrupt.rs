@@ -54,6 +54,12 @@ impl Interrupt {
             .is_some_and(|cause| cause.reason == reasons::JOB_FAILED)
     }
 
+    /// Whether it is time to stop, for whatever cause.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.cause.borrow().is_some()
+    }
+
     /// Returns when it is time to stop.
     pub async fn wait(&self) -> AgentFailure {
         let mut cause = self.cause.clone();

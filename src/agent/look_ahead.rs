@@ -33,7 +33,7 @@ pub async fn look_ahead(
         match found {
             Ok(None) => {}
             Ok(Some(obstacle)) => return Some(describe(&obstacle, database, &login.username)),
-            Err(error) if error.kind == PostgresErrorKind::DatabaseNotFound => {
+            Err(error) if error.kind.is_missing_database() => {
                 return Some(error.into());
             }
             Err(error) => {

@@ -28,14 +28,13 @@ pub fn build_presence(
 /// The same for a restore, which may outlive the container: Postgres that has started again in the same pod
 /// may have to be repaired. That its data is the same is for the restore to look at.
 #[must_use]
-pub fn build_presence_in_pod(
+pub(super) fn build_presence_in_pod(
     client: &Client,
     namespace: &str,
-    server: &ServerRequest,
-) -> Option<Presence> {
-    let address = server.host.clone()?;
-    let pod = server.pod.clone()?;
-    Some(ask(client, namespace, pod, address, Start::Any))
+    pod: PodReference,
+    address: String,
+) -> Presence {
+    ask(client, namespace, pod, address, Start::Any)
 }
 
 /// Which start of a container is meant.
@@ -69,23 +68,33 @@ fn ask(
         let (api, pod, address) = (api.clone(), pod.clone(), address.clone());
         async move {
             let found = find_pod(&api, &pod.name).await?;
-            judge(found.as_ref(), &pod, &address, start)
-                .map_err(|why| explain(&why, &address, comes_back(found.as_ref(), &pod, start)))
+            judge(found.as_ref(), &pod, &address, start).map_err(|why| {
+                let comes_back = comes_back(found.as_ref(), &pod, &address, start);
+                explain(&why, &address, start, comes_back)
+            })
         }
     })
 }
 
-/// Whether the container of the same pod may run again in a moment: it is worth waiting for.
-fn comes_back(pod: Option<&Pod>, reference: &PodReference, start: Start) -> bool {
-    let is_same = pod.is_some_and(|pod| pod.uid().as_ref() == Some(&reference.uid));
-    start == Start::Any && is_same
+/// Whether the container of the same pod may run again in a moment, at the same address: it is worth waiting
+/// for.
+fn comes_back(pod: Option<&Pod>, reference: &PodReference, address: &str, start: Start) -> bool {
+    let is_same = pod.filter(|pod| pod.uid().as_ref() == Some(&reference.uid));
+    let is_there = is_same.is_some_and(|pod| {
+        let present = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.pod_ip.as_deref());
+        present.is_none_or(|present| present == address)
+    });
+    start == Start::Any && is_there
 }
 
-fn explain(why: &str, address: &str, comes_back: bool) -> Absence {
-    let next = if comes_back {
-        "It is tried again"
-    } else {
-        "The container that runs now gets its own check"
+fn explain(why: &str, address: &str, start: Start, comes_back: bool) -> Absence {
+    let next = match (comes_back, start) {
+        (true, _) => "It is tried again",
+        (false, Start::Any) => "What follows it is looked for",
+        (false, Start::This) => "The container that runs now gets its own check",
     };
     Absence {
         is_known: !comes_back,
@@ -204,6 +213,9 @@ mod tests {
         let pod = |uid: &str| -> Pod {
             serde_json::from_value(json!({"metadata": {"name": "db-0", "uid": uid}})).unwrap()
         };
+        let moved: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "db-0", "uid": "u-1"}, "status": {"podIP": "10.0.0.8"}}))
+        .unwrap();
         let reference = PodReference {
             name: "db-0".to_owned(),
             uid: "u-1".to_owned(),
@@ -215,9 +227,14 @@ mod tests {
             ("u-2", Start::Any, false),
             ("u-1", Start::This, false),
         ] {
-            assert_eq!(comes_back(Some(&pod(uid)), &reference, start), comes);
+            assert_eq!(
+                comes_back(Some(&pod(uid)), &reference, "10.0.0.7", start),
+                comes
+            );
         }
-        assert!(!comes_back(None, &reference, Start::Any));
+        for gone in [None, Some(&moved)] {
+            assert!(!comes_back(gone, &reference, "10.0.0.7", Start::Any));
+        }
     }
 
     #[test]

@@ -12,22 +12,23 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::api::{
-    AgentFailure, DatabaseRestore, RestoreReport, RestoreRequest, RestoreTarget, RestoredDatabase,
+    AgentFailure, DatabaseRestore, RestoreReport, RestoreRequest, RestoreTarget,
     SCRATCH_SOCKET_DIRECTORY, reasons,
 };
 use crate::store::StoreLimits;
 
 use super::drill::{DrillOrder, prove_set};
-use super::host::Server;
-use super::presence::build_presence_in_pod;
-use super::restore_order::{RestoreOrder, RestoreWatcher};
-use super::restore_set::restore_set;
-use super::{Interrupt, MountedFiles, host, kubernetes};
+use super::restore_order::RestoreWatcher;
+use super::restore_pod::find_server_now;
+use super::restore_starts::{Starts, may_be_closed, restore_in_starts};
+use super::{Interrupt, MountedFiles, kubernetes};
 
 /// Field manager of the report: an apply removes what the same manager applied before.
 const MANAGER: &str = "holdfast-agent-restore";
 /// The report is written no more often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a pod that follows the one of Postgres is waited for, while every database accepts connections.
+const POD_LIMIT: Duration = Duration::from_mins(10);
 
 /// Writes the newest report.
 struct Shown<'a> {
@@ -96,42 +97,44 @@ async fn run(request: RestoreRequest, field: &'static str) -> anyhow::Result<()>
     let ends_at = Instant::now() + deadline;
     let interrupt = Interrupt::listen(deadline, field)?;
     let client = kubernetes::connect().await?;
+    let earlier = tokio::select! {
+        biased;
+        failure = interrupt.wait() => Err(failure),
+        earlier = fetch_earlier(&client, &request) => earlier,
+    };
+    let is_known = earlier.is_ok();
     let shown = Shown {
         client: &client,
         request: &request,
-        newest: watch::channel(RestoreReport::default()).0,
+        newest: watch::channel(earlier.clone().unwrap_or_default()).0,
         writing: Mutex::default(),
     };
     let outcome = {
-        let restoring = Box::pin(restore(&client, &request, &shown, &interrupt, ends_at));
+        let limits = StoreLimits {
+            budget: Duration::from_secs(request.retry_seconds),
+            ends_at: Some(ends_at),
+            ..StoreLimits::default()
+        };
+        let restoring = Box::pin(restore(&shown, earlier, &interrupt, limits));
         tokio::select! {
             outcome = restoring => outcome,
             never = shown.keep_writing() => match never {},
         }
     };
     let mut report = shown.newest.borrow().clone();
-    report.completion_time = Some(Time(Timestamp::now()));
-    match outcome {
-        Ok(done) => {
-            report = RestoreReport {
-                completion_time: report.completion_time,
-                ..done
-            };
-        }
-        // Another pod of the Job goes on. If none comes, the operator says so.
-        Err(failure) if interrupt.is_stopped() => {
-            report.completion_time = None;
-            report.message = Some(failure.message);
-        }
-        Err(failure) => {
-            tracing::error!(
-                reason = failure.reason,
-                "the restore failed: {}",
-                failure.message
-            );
-            report.failure = Some(failure);
-        }
+    if !is_known && outcome.is_err() {
+        anyhow::ensure!(!interrupt.is_stopped(), "stopped before it had begun");
+        // What was reported before must not be lost: the object ids in it say what was renamed.
+        report = fetch_earlier(&client, &request)
+            .await
+            .map_err(|failure| anyhow::anyhow!(failure.message))?;
     }
+    if let Err(failure) = &outcome {
+        let reason = failure.reason.as_str();
+        tracing::error!(reason, "the restore failed: {}", failure.message);
+    }
+    let ended = Time(Timestamp::now());
+    let report = conclude(report, outcome, interrupt.is_stopped(), ended);
     let is_done = report.failure.is_none() && report.completion_time.is_some();
     write(&client, &request, &report).await?;
     if !is_done {
@@ -143,19 +146,39 @@ async fn run(request: RestoreRequest, field: &'static str) -> anyhow::Result<()>
     Ok(())
 }
 
+/// What is reported at the end of an agent, of which this was reported last.
+fn conclude(
+    newest: RestoreReport,
+    outcome: Result<RestoreReport, AgentFailure>,
+    is_stopped: bool,
+    ended: Time,
+) -> RestoreReport {
+    match outcome {
+        Ok(done) => RestoreReport {
+            completion_time: Some(ended),
+            ..done
+        },
+        // Another pod of the Job goes on. If none comes, the operator says so.
+        Err(failure) if is_stopped => RestoreReport {
+            message: Some(failure.message),
+            ..newest
+        },
+        Err(failure) => RestoreReport {
+            failure: Some(failure),
+            completion_time: Some(ended),
+            ..newest
+        },
+    }
+}
+
 async fn restore(
-    client: &Client,
-    request: &RestoreRequest,
     shown: &Shown<'_>,
+    earlier: Result<RestoreReport, AgentFailure>,
     interrupt: &Interrupt,
-    ends_at: Instant,
+    limits: StoreLimits,
 ) -> Result<RestoreReport, AgentFailure> {
+    let (client, request) = (shown.client, shown.request);
     let files = MountedFiles::default();
-    let limits = StoreLimits {
-        budget: Duration::from_secs(request.retry_seconds),
-        ends_at: Some(ends_at),
-        ..StoreLimits::default()
-    };
     if request.into == RestoreTarget::Scratch {
         let order = DrillOrder {
             request,
@@ -165,32 +188,34 @@ async fn restore(
         };
         return Box::pin(prove_set(order, shown, interrupt)).await;
     }
-    let namespace = &request.namespace;
-    let server = tokio::select! {
-        failure = interrupt.wait() => return Err(failure),
-        server = host::find_server(client, namespace, &request.server, &files) => server?,
-    };
-    // Bound to the pod that the operator has chosen.
-    let Server { host, presence } = server;
-    let presence = presence.or_else(|| build_presence_in_pod(client, namespace, &request.server));
-    let known = fetch_known(client, request).await;
-    tracing::info!(host, path = request.path, "restoring");
-    let order = RestoreOrder {
+    let starts = Starts {
         request,
         files: &files,
-        host,
-        presence,
         limits,
-        known,
+        earlier,
     };
-    Box::pin(restore_set(&order, shown, interrupt)).await
+    let find = async |known: &RestoreReport| {
+        // As long as nobody can connect it is waited for until the deadline.
+        let limit = if may_be_closed(known) {
+            Duration::from_secs(request.deadline_seconds)
+        } else {
+            POD_LIMIT
+        };
+        let is_known = known.system_identifier.is_some();
+        find_server_now(client, request, is_known, Instant::now() + limit).await
+    };
+    Box::pin(restore_in_starts(&starts, shown, interrupt, find)).await
 }
 
 /// What an earlier start has reported. It is read before this one reports anything.
-async fn fetch_known(
+async fn fetch_earlier(
     client: &Client,
     request: &RestoreRequest,
-) -> Result<Vec<RestoredDatabase>, AgentFailure> {
+) -> Result<RestoreReport, AgentFailure> {
+    if request.into == RestoreTarget::Scratch {
+        // Each start has a server of its own.
+        return Ok(RestoreReport::default());
+    }
     let api: Api<DatabaseRestore> = Api::namespaced(client.clone(), &request.namespace);
     let found = kubernetes::persist("read the DatabaseRestore", || api.get(&request.restore)).await;
     let restore = found.map_err(|error| AgentFailure {
@@ -204,7 +229,11 @@ async fn fetch_known(
         .status
         .filter(|_| is_same)
         .and_then(|status| status.report);
-    Ok(report.map(|report| report.databases).unwrap_or_default())
+    Ok(RestoreReport {
+        failure: None,
+        completion_time: None,
+        ..report.unwrap_or_default()
+    })
 }
 
 async fn write(
@@ -221,4 +250,43 @@ async fn write(
         &status,
     )
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// The object ids say which database is which, and the phase whether one may be closed.
+    #[test]
+    fn a_start_that_fails_at_once_takes_nothing_from_what_was_reported() {
+        let earlier: RestoreReport = serde_json::from_value(json!({
+            "phase": "Swapping", "systemIdentifier": "7597",
+            "databases": [{"name": "shop", "restoredAs": "shop_restore_1", "oid": 16_999}],
+        }))
+        .unwrap();
+        let failure = || AgentFailure {
+            reason: reasons::SUPERSEDED.to_owned(),
+            message: "gone".to_owned(),
+        };
+        let ended = || Time(Timestamp::UNIX_EPOCH);
+        let failed = conclude(earlier.clone(), Err(failure()), false, ended());
+        assert_eq!(failed.failure, Some(failure()));
+        assert_eq!(failed.completion_time, Some(ended()));
+        let stopped = conclude(earlier.clone(), Err(failure()), true, ended());
+        assert_eq!((&stopped.failure, &stopped.completion_time), (&None, &None));
+        assert_eq!(stopped.message.as_deref(), Some("gone"));
+        for report in [failed, stopped] {
+            assert_eq!(report.phase, earlier.phase);
+            assert_eq!(report.databases, earlier.databases);
+            assert_eq!(report.system_identifier, earlier.system_identifier);
+        }
+        let done = RestoreReport::default();
+        let done = conclude(earlier, Ok(done), false, ended());
+        assert_eq!(done.completion_time, Some(ended()));
+        assert!(done.databases.is_empty(), "it says all itself");
+    }
 }

@@ -18,7 +18,7 @@ use super::restore_program::{OneDatabase, not_kept};
 use super::restore_rows::{RestoredRows, restore_rows};
 use super::restore_rows_plan::{RowsPlan, plan_rows};
 use super::restore_sections::{Section, build_beside, restore_section, split};
-use super::restore_stream::{Program, Streamed, restore_object};
+use super::restore_stream::{Part, Program, Streamed, restore_object};
 
 /// Each session reads the table of contents itself; so many bytes of them wait at once, at most.
 const HEADS_LIMIT: usize = 64 << 20;
@@ -92,16 +92,15 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         };
         let data_time = begun.elapsed();
         let begun = Instant::now();
-        let (warnings, not_restored) = match self.build_after(one, &kept, jobs).await {
+        let built = match self.build_after(one, &kept, jobs).await {
             Ok(built) => built,
             Err(failure) => return NotBeside::after(failure, Beside::Nothing).map(Err),
         };
         Ok(Ok(Streamed {
             dumped: rows.dumped,
-            warnings: [rows.warnings, warnings].concat(),
+            part: rows.part.and(built),
             data_time,
             index_time: begun.elapsed(),
-            not_restored: [rows.not_restored, not_restored].concat(),
         }))
     }
 
@@ -114,8 +113,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     ) -> Result<RestoredRows, AgentFailure> {
         let said = one.said();
         let call = self.build_call(one, (one.chosen(), said.goes_on())).await?;
-        let (warnings, not_restored) =
-            restore_section(call.command, kept, said, Section::BeforeRows).await?;
+        let tables = restore_section(call.command, kept, said, Section::BeforeRows).await?;
         let (mut programs, mut lists) = (Vec::new(), Vec::new());
         for entries in &plan.entries {
             // What may be missing of that which belongs to rows is known of each entry, whoever restores it.
@@ -140,8 +138,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         drop(lists);
         Ok(RestoredRows {
             dumped: rows.dumped,
-            warnings: [warnings, rows.warnings].concat(),
-            not_restored: [not_restored, rows.not_restored].concat(),
+            part: tables.and(rows.part),
         })
     }
 
@@ -195,29 +192,27 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let streamed = restore_object(&one.dump, program, one.decoding(Some(head))).await?;
         Ok(RestoredRows {
             dumped: streamed.dumped,
-            warnings: streamed.warnings,
-            not_restored: streamed.not_restored,
+            part: streamed.part,
         })
     }
 
-    /// Indexes and constraints by several sessions, then what may fail by one. Returns the warnings and what is
-    /// missing.
+    /// Indexes and constraints by several sessions, then what may fail by one.
     async fn build_after(
         &self,
         one: &OneDatabase<'_>,
         kept: &MemoryFile,
         jobs: i32,
-    ) -> Result<(Vec<String>, Vec<String>), AgentFailure> {
-        let (must, may) = split(one.contents, one.forgives());
+    ) -> Result<Part, AgentFailure> {
+        let (must, may) = split(one.contents);
         let call = self.build_call(one, (Some(must), false)).await?;
-        let warnings = build_beside(call.command, kept, jobs).await?;
+        let built = build_beside(call.command, kept, jobs).await?;
         if may.is_empty() {
-            return Ok((warnings, Vec::new()));
+            return Ok(built);
         }
         let said = one.said();
         let call = self.build_call(one, (Some(may), said.goes_on())).await?;
-        let (more, missing) = restore_section(call.command, kept, said, Section::AfterRows).await?;
-        Ok(([warnings, more].concat(), missing))
+        let rest = restore_section(call.command, kept, said, Section::AfterRows).await?;
+        Ok(built.and(rest))
     }
 }
 

@@ -18,6 +18,11 @@ use super::restore_fetch::StoredDump;
 use super::restore_identity::read_identities;
 use super::restore_order::{RestoreOrder, RestoreWatcher};
 use super::restore_server::connect;
+use super::restore_server_facts::ServerFacts;
+
+/// From this version on an event trigger can run at each login.
+const HAS_LOGIN_TRIGGERS: u32 = 17;
+const WITHOUT_EVENT_TRIGGERS: &str = "-c event_triggers=off";
 
 /// One restore.
 pub struct Restoring<'a, W> {
@@ -30,6 +35,8 @@ pub struct Restoring<'a, W> {
     pub has_made: AtomicBool,
     /// The system identifier of the server that it has begun with.
     identifier: OnceLock<String>,
+    /// How to log in to a database that is being restored, where that is not as to every other one.
+    inside: OnceLock<Login>,
     /// The private keys that read the set, if it is encrypted.
     identities: OnceLock<Arc<Identities>>,
     report: Mutex<RestoreReport>,
@@ -61,7 +68,11 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
             login,
             deadline: Instant::now() + Duration::from_secs(request.deadline_seconds.max(1)),
             has_made: AtomicBool::new(false),
-            identifier: OnceLock::new(),
+            identifier: order
+                .system_identifier
+                .clone()
+                .map_or_else(OnceLock::new, OnceLock::from),
+            inside: OnceLock::new(),
             identities: OnceLock::new(),
             report: Mutex::new(RestoreReport {
                 drill: request.drill.as_ref().map(|_| DrillReport::default()),
@@ -98,6 +109,22 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
         Ok(writer)
     }
 
+    /// Keeps event triggers of a restored database from running for sessions of the restore: one of a login would
+    /// run at each of them, before anything was compared. Only a superuser may, and only one can restore them.
+    pub fn leave_event_triggers(&self, facts: &ServerFacts) {
+        if facts.is_superuser && facts.major >= HAS_LOGIN_TRIGGERS {
+            self.inside.get_or_init(|| Login {
+                options: WITHOUT_EVENT_TRIGGERS,
+                ..self.login.clone()
+            });
+        }
+    }
+
+    /// How to log in to a database that is being restored.
+    pub fn login_inside(&self) -> &Login {
+        self.inside.get().unwrap_or(&self.login)
+    }
+
     /// Makes sure that a session is with the server that the restore has begun with.
     pub async fn recognise(&self, writer: &Writer) -> Result<(), AgentFailure> {
         let found = fetch_identity(writer).await?.identity.system_identifier;
@@ -106,13 +133,18 @@ impl<'a, W: RestoreWatcher> Restoring<'a, W> {
             return Ok(());
         }
         Err(AgentFailure {
-            reason: reasons::SUPERSEDED.to_owned(),
+            reason: reasons::SERVER_REPLACED.to_owned(),
             message: format!(
                 "another database cluster answers at {} than the one that the restore has begun in, so \
                  nothing was done there",
                 self.login.address()
             ),
         })
+    }
+
+    /// The system identifier of the server that the restore has begun with, once it has answered.
+    pub fn identifier(&self) -> Option<String> {
+        self.identifier.get().cloned()
     }
 
     /// Reads the private keys for a set that is encrypted, or says why they can't read it.

@@ -4,7 +4,7 @@
 //! It names the entry of the table of contents before the first error of each, and at its end how many errors
 //! there were: only if each of them is accounted for, a restore with errors is one that counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::postgres::ContentsEntry;
@@ -56,6 +56,8 @@ pub struct Said {
     /// The entry that the next errors are of.
     current: Option<i64>,
     not_restored: Vec<String>,
+    /// The entries that have failed and are forgiven, all of them.
+    missing: BTreeSet<i64>,
     errors: u64,
     total: Option<u64>,
     is_broken: bool,
@@ -126,8 +128,11 @@ impl Said {
         // It says at its very end how many there were; what a server has it write before is none of it.
         self.total = None;
         self.is_broken |= BROKEN.iter().any(|text| error.contains(text));
-        let label = self.current.and_then(|number| self.forgiven.get(&number));
-        if let Some(label) = label.filter(|_| !self.is_broken) {
+        let forgiven = self
+            .current
+            .and_then(|number| Some((number, self.forgiven.get(&number)?)));
+        if let Some((number, label)) = forgiven.filter(|_| !self.is_broken) {
+            self.missing.insert(number);
             if self.not_restored.len() < NOT_RESTORED_LIMIT {
                 let error = error
                     .strip_prefix("could not execute query: ")
@@ -146,6 +151,12 @@ impl Said {
             self.fatal
                 .get_or_insert_with(|| format!("{}{of}", quoted(error, LINE)));
         }
+    }
+
+    /// The numbers of the entries that it could not restore and that are forgiven.
+    #[must_use]
+    pub fn missing(&self) -> BTreeSet<i64> {
+        self.missing.clone()
     }
 
     /// The error that ends it, if there is one.

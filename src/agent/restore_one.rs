@@ -51,7 +51,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             encrypted: fetch_encrypted(writer).await?,
         };
         DumpPrograms::prepare(
-            &self.login,
+            self.login_inside(),
             &self.order.files.work,
             server,
             RESTORE_APPLICATION_NAME,
@@ -96,7 +96,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         let key = new_digest_key();
         let jobs = self.order.request.jobs;
         let noted = self.snapshot();
-        let dumped = loop {
+        let restored = loop {
             drop_own(writer, restored_as, plan.restore_uid)
                 .await
                 .map_err(|error| {
@@ -117,7 +117,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 restored: Arc::default(),
             };
             match Box::pin(self.stream(&one, jobs)).await? {
-                Ok(dumped) => break dumped,
+                Ok(restored) => break restored,
                 Err(not_beside) => self.say_by_one(&names.name, &not_beside, noted.restored_bytes),
             }
         };
@@ -137,13 +137,20 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         });
         let expected = Expected {
             manifest: database,
-            dumped: &dumped,
+            dumped: &restored.dumped,
             key,
         };
         let Verified {
             comparison: compared,
             again,
-        } = verify(&self.login, programs, restored_as, expected, self.deadline).await?;
+        } = verify(
+            self.login_inside(),
+            programs,
+            restored_as,
+            expected,
+            self.deadline,
+        )
+        .await?;
         if !compared.differences.is_empty() {
             return Err(AgentFailure {
                 reason: reasons::RESTORE_DIFFERS.to_owned(),
@@ -155,7 +162,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         }
         if plan.into == RestoreTarget::Scratch {
             ensure_proven(&compared, &shown)?;
-            self.compare_definitions(&names.name, &dumped, &again)?;
+            self.compare_definitions(&names.name, &restored, &again)?;
         }
         // Once it is marked nobody restores it again, and nobody else knows what is missing.
         let noted = self.snapshot().databases;
@@ -263,7 +270,8 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         }
         let granted = async {
             let name = RESTORE_APPLICATION_NAME;
-            let writer = Writer::connect(&self.login, new.restored_as, name, self.deadline).await?;
+            let writer =
+                Writer::connect(self.login_inside(), new.restored_as, name, self.deadline).await?;
             writer.run(&statements.join("; ")).await
         };
         granted.await.map(drop).map_err(|error| {
@@ -278,7 +286,8 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
     async fn analyze(&self, new: &NewDatabase<'_>, facts: &ServerFacts) {
         let analyzed = async {
             let name = RESTORE_APPLICATION_NAME;
-            let writer = Writer::connect(&self.login, new.restored_as, name, self.deadline).await?;
+            let writer =
+                Writer::connect(self.login_inside(), new.restored_as, name, self.deadline).await?;
             if let Some(owner) = new.owner.filter(|_| !facts.is_superuser) {
                 let owner = quote_identifier(owner);
                 writer.run(&format!("set role {owner}")).await?;

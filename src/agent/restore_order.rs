@@ -26,6 +26,8 @@ pub struct RestoreOrder<'request> {
     pub presence: Option<Presence>,
     /// How long the storage is waited for.
     pub limits: StoreLimits,
+    /// The database cluster that an earlier start has begun in: nothing is done in another one.
+    pub system_identifier: Option<String>,
     /// What an earlier start of this restore has reported of its databases, or why that is not known.
     pub known: Result<Vec<RestoredDatabase>, AgentFailure>,
 }

@@ -14,9 +14,8 @@ use super::restore_preflight_notes::{look_at_collation, look_at_subscriptions};
 use super::restore_preflight_present::look_at_present;
 use super::restore_server_facts::{Preflight, SHOWN, ServerFacts};
 use super::restore_settings::read_grants;
+use super::unsupported::obstacles_of;
 
-/// Extensions whose data a dump does not bring along by itself.
-const UNSUPPORTED: [&str; 2] = ["pg_cron", "timescaledb"];
 /// Databases that every server has, and that a restore does not replace.
 const TEMPLATES: [&str; 2] = ["template0", "template1"];
 
@@ -77,14 +76,7 @@ pub fn problems_of(manifest: &Manifest) -> Vec<String> {
                 quoted(setting, SHOWN)
             ));
         }
-        for extension in &database.extensions {
-            if UNSUPPORTED.contains(&extension.name.as_str()) {
-                problems.push(format!(
-                    "database {name} has the extension {}, which can't be restored yet",
-                    extension.name
-                ));
-            }
-        }
+        problems.extend(obstacles_of(database));
     }
     problems
 }

@@ -1,5 +1,6 @@
 //! Running `pg_restore` for one database: how it is called, what is shown of it, and what it leaves out.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
 use std::process::Stdio;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::api::{AgentFailure, RestoreTarget, reasons};
+use crate::api::{AgentFailure, reasons};
 use crate::postgres::{ArchiveSummary, ContentsEntry, DigestKey, NoProgram, find_program_for};
 use crate::store::ManifestDatabase;
 use crate::wording::quoted;
@@ -47,18 +48,9 @@ pub struct OneDatabase<'a> {
 }
 
 impl OneDatabase<'_> {
-    /// A drill that passes has proven all of a set.
-    pub fn forgives(&self) -> bool {
-        self.tools.plan.into != RestoreTarget::Scratch
-    }
-
-    /// What is listened for in what the program says.
+    /// What is listened for in what the program says. In a drill, too: it shows what a restore would bring back.
     pub fn said(&self) -> Said {
-        if self.forgives() {
-            Said::new(self.contents)
-        } else {
-            Said::default()
-        }
+        Said::new(self.contents)
     }
 
     /// How its dump is read.
@@ -77,6 +69,14 @@ impl OneDatabase<'_> {
     }
 }
 
+/// A dump that was restored.
+pub struct Restored {
+    /// What it holds.
+    pub dumped: ArchiveSummary,
+    /// The entries of its table of contents that could not be restored and concern no rows.
+    pub missing: BTreeSet<i64>,
+}
+
 impl<W: RestoreWatcher> Restoring<'_, W> {
     /// Runs `pg_restore`: rows as they come, then indexes and constraints, by so many sessions. The inner error is
     /// what several could not do: then all of it is to be restored again.
@@ -84,7 +84,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         &self,
         one: &OneDatabase<'_>,
         jobs: i32,
-    ) -> Result<Result<ArchiveSummary, NotBeside>, AgentFailure> {
+    ) -> Result<Result<Restored, NotBeside>, AgentFailure> {
         let (tools, new, contents) = (one.tools, one.new, one.contents);
         let jobs = jobs.min(tools.facts.connections_for_jobs());
         let beside = self.beside(new.name);
@@ -126,17 +126,21 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
         self.check_disk(tools.writer, tools.capacity).await?;
         let left_out = tools.plan.tables.map(|tables| tables.left_out_of(new.name));
-        let missing = [left_out.unwrap_or_default(), &streamed.not_restored].concat();
+        let missing = [left_out.unwrap_or_default(), &streamed.part.not_restored].concat();
         self.note_not_restored(new.name, &shorten(missing));
         let of_errors = |warning: &String| !warning.starts_with("errors ignored");
         self.warn(
             streamed
+                .part
                 .warnings
                 .into_iter()
                 .filter(of_errors)
                 .map(|warning| format!("pg_restore: {warning}")),
         );
-        Ok(Ok(streamed.dumped))
+        Ok(Ok(Restored {
+            dumped: streamed.dumped,
+            missing: streamed.part.missing,
+        }))
     }
 
     /// All of a dump by one session, out of the stream.

@@ -60,6 +60,8 @@ fn read(tried: Result<(), PostgresError>) -> Answer {
         Err(error) => match error.kind {
             // It is not there yet, or an earlier start has it closed.
             PostgresErrorKind::DatabaseNotFound
+            | PostgresErrorKind::DatabaseRenamed
+            | PostgresErrorKind::DatabaseClosed
             | PostgresErrorKind::PermissionDenied
             | PostgresErrorKind::QueryFailed => Answer::Open,
             PostgresErrorKind::AuthenticationFailed => Answer::Closed,
@@ -86,6 +88,7 @@ mod tests {
         let of = |kind| read(Err(PostgresError::new(kind, "no")));
         assert_eq!(read(Ok(())), Answer::Open);
         assert_eq!(of(PostgresErrorKind::DatabaseNotFound), Answer::Open);
+        assert_eq!(of(PostgresErrorKind::DatabaseClosed), Answer::Open);
         assert_eq!(of(PostgresErrorKind::AuthenticationFailed), Answer::Closed);
         assert_eq!(of(PostgresErrorKind::ConnectionFailed), Answer::Unknown);
     }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use crate::api::{AgentFailure, RestorePhase, reasons};
 use crate::postgres::{PostgresErrorKind, Writer};
 
+use super::Interrupt;
 use super::restore_carry::SwapTarget;
 use super::restore_context::Restoring;
 use super::restore_facts::fetch_databases;
@@ -16,9 +17,11 @@ use super::restore_server::{Plan, connect_beside, lock_here};
 use super::restore_swap::{left_closed, not_swapped, set_door, swap};
 use super::restore_swap_state::Left;
 
-/// How long it may take to look what became of a swap.
+/// How long one look may take at what became of a swap.
 const LOOK_LIMIT: Duration = Duration::from_mins(5);
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// How long it may still take once the agent is to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 impl<W: RestoreWatcher> Restoring<'_, W> {
     /// Gives every restored database its name, at once.
@@ -26,6 +29,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         &self,
         plan: Plan<'_>,
         writer: Writer,
+        interrupt: &Interrupt,
     ) -> Result<Option<Duration>, AgentFailure> {
         self.note(|report| {
             report.phase = Some(RestorePhase::Swapping);
@@ -99,11 +103,17 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             known: &known,
             ..plan
         };
-        let looked = self.look_after(plan, &targets, swapped.is_err()).await;
-        let left = match (looked, &swapped) {
-            (Ok(left), _) => left,
-            (Err(why), Ok(_)) => return Err(not_swapped(&why, &names)),
-            (Err(why), Err(error)) => return Err(left_closed(&format!("{error}; {why}"), &names)),
+        let looked = self
+            .look_after(plan, &targets, swapped.is_err(), interrupt)
+            .await;
+        let left = match looked {
+            Ok(left) => left,
+            Err(why) => {
+                let names: Vec<&str> = names.iter().map(|one| one.name.as_str()).collect();
+                let error = swapped.err().map(|error| format!("{error}; "));
+                let why = format!("{}{why}", error.unwrap_or_default());
+                return Err(left_closed(&why, &names));
+            }
         };
         if left
             .iter()
@@ -139,18 +149,19 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         Ok(other)
     }
 
-    /// Opens what was closed, if it failed, and says what is left to do. It is tried for a while: until
-    /// then nobody can connect.
+    /// Opens what was closed, if it failed, and says what is left to do. It is tried until the deadline: until
+    /// then nobody can connect. A pod that is gone is not waited for: the next start finds what follows it.
     async fn look_after(
         &self,
         plan: Plan<'_>,
         targets: &[SwapTarget<'_>],
         has_failed: bool,
+        interrupt: &Interrupt,
     ) -> Result<Vec<Left>, String> {
-        let end = Instant::now() + LOOK_LIMIT;
+        let end = self.deadline.max(Instant::now() + LOOK_LIMIT);
         loop {
             let look = async {
-                let writer = self.connect(end).await?;
+                let writer = self.connect(Instant::now() + LOOK_LIMIT).await?;
                 for target in targets.iter().filter(|_| has_failed) {
                     // It waits for a transaction that may still be at its end. One that is renamed by
                     // then is open.
@@ -167,11 +178,24 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 let databases = fetch_databases(&writer).await?;
                 Ok::<_, AgentFailure>(plan.left(&databases))
             };
-            let why = match look.await {
-                Ok(left) => return Ok(left),
-                Err(failure) => failure.message,
+            let stopped = async {
+                let failure = interrupt.wait().await;
+                // Time for one look, whenever it comes.
+                sleep(STOP_LIMIT).await;
+                failure
             };
-            if Instant::now() + LOOK_PAUSE >= end {
+            let failure = tokio::select! {
+                biased;
+                looked = look => match looked {
+                    Ok(left) => return Ok(left),
+                    Err(failure) => failure,
+                },
+                failure = stopped => failure,
+            };
+            let why = failure.message;
+            let is_elsewhere =
+                [reasons::SUPERSEDED, reasons::SERVER_REPLACED].contains(&failure.reason.as_str());
+            if is_elsewhere || interrupt.is_over() || Instant::now() + LOOK_PAUSE >= end {
                 return Err(why);
             }
             tracing::warn!("what became of the swap is not known yet: {why}");

@@ -12,7 +12,7 @@ use super::restore_errors::Said;
 use super::restore_fetch::StoredDump;
 use super::restore_rows_plan::RowsPlan;
 use super::restore_rows_split::RowSplitter;
-use super::restore_stream::{Program, failed, run_program};
+use super::restore_stream::{Part, Program, failed, run_program};
 
 /// Rows go to the sessions that restore them.
 struct Shared {
@@ -38,9 +38,7 @@ impl Outlet for Shared {
 /// Rows that are there.
 pub struct RestoredRows {
     pub dumped: ArchiveSummary,
-    pub warnings: Vec<String>,
-    /// What could not be restored and concerns no rows.
-    pub not_restored: Vec<String>,
+    pub part: Part,
 }
 
 /// Restores the rows of a dump whose tables are there, by the sessions of a plan.
@@ -65,14 +63,9 @@ pub async fn restore_rows(
         let said = Said::default();
         return Err(failed("ended before it had read all rows", &said, ""));
     };
-    let (mut warnings, mut not_restored) = (Vec::new(), Vec::new());
-    for ran in ran {
-        warnings.extend(ran.warnings);
-        not_restored.extend(ran.not_restored);
-    }
+    let parts = ran.into_iter().map(|ran| ran.part);
     Ok(RestoredRows {
         dumped,
-        warnings,
-        not_restored,
+        part: parts.fold(Part::default(), Part::and),
     })
 }

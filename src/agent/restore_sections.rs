@@ -14,7 +14,7 @@ use crate::postgres::ContentsEntry;
 use super::dump_run::{Lines, Running, keep_and_see, without_pipes};
 use super::memory_file::MemoryFile;
 use super::restore_errors::{Said, Verdict, is_forgiven};
-use super::restore_stream::{PROGRAM, describe_end, failed, lock};
+use super::restore_stream::{PROGRAM, Part, describe_end, failed, lock};
 
 /// What is created after the rows, and what hangs on it.
 const AFTER_ROWS: [&str; 11] = [
@@ -31,9 +31,9 @@ const AFTER_ROWS: [&str; 11] = [
     "TRIGGER",
 ];
 
-/// What of a dump has to be there, and what may fail after that. None may if nothing is forgiven.
+/// What of a dump has to be there, and what may fail after that.
 #[must_use]
-pub fn split(contents: &[ContentsEntry], forgives: bool) -> (Vec<i64>, Vec<i64>) {
+pub fn split(contents: &[ContentsEntry]) -> (Vec<i64>, Vec<i64>) {
     let kinds: BTreeMap<i64, &str> = contents
         .iter()
         .map(|entry| (entry.dump_id, entry.description.as_str()))
@@ -48,7 +48,7 @@ pub fn split(contents: &[ContentsEntry], forgives: bool) -> (Vec<i64>, Vec<i64>)
                 .any(|id| kinds.get(id).is_some_and(|kind| AFTER_ROWS.contains(kind))),
             _ => true,
         };
-        forgives && is_after_rows && is_forgiven(entry)
+        is_after_rows && is_forgiven(entry)
     };
     let (may, must): (Vec<_>, Vec<_>) = contents.iter().partition(|entry| may_fail(entry));
     let numbers =
@@ -57,15 +57,14 @@ pub fn split(contents: &[ContentsEntry], forgives: bool) -> (Vec<i64>, Vec<i64>)
 }
 
 /// Builds indexes and constraints, so many at a time, by the table of contents of a dump whose rows are there.
-/// Returns the warnings. Sessions beside each other do not say of which entry their errors are.
+/// Sessions beside each other do not say of which entry their errors are.
 pub async fn build_beside(
     mut command: Command,
     head: &MemoryFile,
     jobs: i32,
-) -> Result<Vec<String>, AgentFailure> {
+) -> Result<Part, AgentFailure> {
     command.arg(format!("--jobs={jobs}"));
-    let built = restore_section(command, head, Said::default(), Section::AfterRows).await?;
-    Ok(built.0)
+    restore_section(command, head, Said::default(), Section::AfterRows).await
 }
 
 /// A part of a dump that has no rows.
@@ -85,13 +84,13 @@ impl Section {
     }
 }
 
-/// Restores such a part by one session. Returns the warnings, and what is missing.
+/// Restores such a part by one session.
 pub async fn restore_section(
     mut command: Command,
     head: &MemoryFile,
     said: Said,
     section: Section,
-) -> Result<(Vec<String>, Vec<String>), AgentFailure> {
+) -> Result<Part, AgentFailure> {
     command
         .arg(section.option())
         .arg(head.path())
@@ -108,8 +107,12 @@ pub async fn restore_section(
     let messages = messages.await;
     let status = child.wait(PROGRAM).await?;
     let said = lock(&said);
-    if let Verdict::Restored(missing) = said.judge(status.success(), status.code()) {
-        return Ok((messages.warnings, missing));
+    if let Verdict::Restored(not_restored) = said.judge(status.success(), status.code()) {
+        return Ok(Part {
+            warnings: messages.warnings,
+            not_restored,
+            missing: said.missing(),
+        });
     }
     let how = match section {
         Section::BeforeRows => describe_end(status),
@@ -151,8 +154,6 @@ mod tests {
             entry(7, "EVENT TRIGGER", &[]),
             entry(8, "TRIGGER", &[1]),
         ];
-        assert_eq!(split(&contents, true), (vec![1, 2, 3, 4, 8], vec![5, 6, 7]));
-        let all = contents.iter().map(|entry| entry.dump_id).collect();
-        assert_eq!(split(&contents, false), (all, vec![]));
+        assert_eq!(split(&contents), (vec![1, 2, 3, 4, 8], vec![5, 6, 7]));
     }
 }

@@ -97,6 +97,8 @@ pub async fn connect(login: &Login, deadline: Instant) -> Result<Writer, Postgre
             if matches!(
                 error.kind,
                 PostgresErrorKind::DatabaseNotFound
+                    | PostgresErrorKind::DatabaseRenamed
+                    | PostgresErrorKind::DatabaseClosed
                     | PostgresErrorKind::PermissionDenied
                     | PostgresErrorKind::QueryFailed
             ) =>

@@ -78,6 +78,7 @@ pub async fn restore_set<W: RestoreWatcher>(
         report.phase = Some(RestorePhase::Preflight);
         report.message = Some("reading the manifest of the set".to_owned());
         report.databases.clone_from(&known);
+        report.system_identifier = restoring.identifier().filter(|_| !is_drill);
     });
     let fetching = fetch_counting_manifest(&restoring.store, request);
     let manifest = tokio::select! {
@@ -123,7 +124,7 @@ pub async fn restore_set<W: RestoreWatcher>(
     };
     // Not interrupted: it takes seconds, and must not stay half done.
     let outage = match request.into {
-        RestoreTarget::Replace => restoring.swap_all(plan, writer).await?,
+        RestoreTarget::Replace => restoring.swap_all(plan, writer, interrupt).await?,
         _ => None,
     };
     restoring.note(|report| {
@@ -243,6 +244,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             });
         }
         let facts = fetch_facts(&writer, &extensions_of(manifest)).await?;
+        self.leave_event_triggers(&facts);
         let nothing = vec![Vec::new(); manifest.databases.len()];
         let mut problems = judge(plan, &left, &facts, &nothing).problems;
         let is_read = left.iter().any(|left| matches!(left, Left::Restore { .. }));

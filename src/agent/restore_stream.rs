@@ -1,5 +1,6 @@
 //! From the bucket into one `pg_restore`, all of a dump. However it ends, the program ends, too.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,14 +29,34 @@ pub const HEAD_LIMIT: usize = 64 << 20;
 pub struct Streamed {
     /// What it holds, digested in any order, too.
     pub dumped: ArchiveSummary,
-    /// The program's warnings.
-    pub warnings: Vec<String>,
+    /// What has become of it.
+    pub part: Part,
     /// Until the program had read all rows.
     pub data_time: Duration,
     /// From then on, for indexes and constraints.
     pub index_time: Duration,
-    /// What could not be restored and concerns no rows.
+}
+
+/// What has become of a part of a dump.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The program's warnings.
+    pub warnings: Vec<String>,
+    /// What could not be restored and concerns no rows, in words.
     pub not_restored: Vec<String>,
+    /// All of that, by the numbers of the entries.
+    pub missing: BTreeSet<i64>,
+}
+
+impl Part {
+    /// Both parts.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.warnings.extend(other.warnings);
+        self.not_restored.extend(other.not_restored);
+        self.missing.extend(other.missing);
+        self
+    }
 }
 
 /// All of a dump goes to one program.
@@ -61,9 +82,7 @@ pub struct Program {
 
 /// A program that has ended well.
 pub struct Ran {
-    pub warnings: Vec<String>,
-    /// What could not be restored and concerns no rows.
-    pub not_restored: Vec<String>,
+    pub part: Part,
     /// When it had read all that it was given.
     pub has_read: Instant,
 }
@@ -85,10 +104,9 @@ pub async fn restore_object(
     };
     Ok(Streamed {
         dumped,
-        warnings: ran.warnings,
+        part: ran.part,
         data_time: ran.has_read.duration_since(begun),
         index_time: ran.has_read.elapsed(),
-        not_restored: ran.not_restored,
     })
 }
 
@@ -132,8 +150,11 @@ pub async fn run_program(
     let said = lock(&said);
     if let Verdict::Restored(not_restored) = said.judge(status.success(), status.code()) {
         return Ok(Ran {
-            warnings: messages.warnings,
-            not_restored,
+            part: Part {
+                warnings: messages.warnings,
+                not_restored,
+                missing: said.missing(),
+            },
             has_read,
         });
     }

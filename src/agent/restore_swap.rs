@@ -246,20 +246,21 @@ pub fn not_swapped(why: &str, names: &[Names]) -> AgentFailure {
 }
 
 /// The swap failed, and what was there may still be closed.
-pub fn left_closed(why: &str, names: &[Names]) -> AgentFailure {
+pub fn left_closed(why: &str, names: &[&str]) -> AgentFailure {
     let open: Vec<String> = names
         .iter()
-        .map(|one| {
-            let name = quote_identifier(&one.name);
+        .map(|name| {
+            let name = quote_identifier(name);
             format!("`ALTER DATABASE {name} ALLOW_CONNECTIONS true`")
         })
         .collect();
     AgentFailure {
-        reason: reasons::SWAP_FAILED.to_owned(),
+        reason: reasons::DATABASE_CLOSED.to_owned(),
         message: format!(
             "the swap was interrupted, and the server could not be asked what became of it ({why}). No row \
              is lost, and the name leads to the old database or to the restored one, which may accept no \
-             connections: {}",
+             connections. The next restore of the database opens it; by hand, in psql, connected to postgres: \
+             {}",
             open.join(", ")
         ),
     }

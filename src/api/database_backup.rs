@@ -135,7 +135,7 @@ impl DatabaseBackup {
         self.counts() && drill.is_some_and(|drill| drill.passed)
     }
 
-    /// The drill that could not restore it, if that is the newest of it.
+    /// The drill or restore that could not restore it, if that is the newest of it.
     #[must_use]
     pub fn disproved_by(&self) -> Option<&BackupDrill> {
         let drill = self
@@ -239,6 +239,11 @@ pub struct DatabaseBackupStatus {
     /// Files of `spec.backup.directories` in the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<i64>,
+    /// Why a restore of it is refused whatever the server is, such as an extension that can't be restored yet; at
+    /// most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 300)))]
+    pub restore_obstacles: Vec<String>,
     /// The identifier that initdb gave the database cluster that was dumped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,
@@ -260,8 +265,8 @@ pub struct DatabaseBackupStatus {
     /// operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demoted: Option<BackupDemotion>,
-    /// The newest drill that has said whether it can be restored. Written by the operator, and kept when
-    /// the `DatabaseRestore` of the drill is deleted.
+    /// The newest drill that has said whether it can be restored, or a restore that has failed because of its
+    /// set. Written by the operator, and kept when that `DatabaseRestore` is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<BackupDrill>,
     /// When the set was last read whole and compared with the digests of its manifest. Written by the

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DrillTimes, RestoreState};
 
-/// The newest drill that says whether a backup can be restored.
+/// The newest drill that says whether a backup can be restored; or a restore that has failed because of its set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupDrill {
@@ -25,6 +25,11 @@ pub struct BackupDrill {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 63)))]
     pub unchecked: Vec<String>,
+    /// What a restore of it leaves out and names, because it concerns no rows: such as a materialized view
+    /// whose function needs a `search_path`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 300)))]
+    pub not_restored: Vec<String>,
 }
 
 /// One drill that has ended, in a few words.
@@ -80,4 +85,8 @@ pub struct ProvenBackup {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 63)))]
     pub unchecked: Vec<String>,
+    /// What a restore of it leaves out and names, because it concerns no rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 300)))]
+    pub not_restored: Vec<String>,
 }

@@ -164,4 +164,8 @@ pub struct BackupSummary {
     /// The identifier that initdb gave the database cluster in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,
+    /// Why a restore of it is refused, if it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 300)))]
+    pub restore_obstacles: Vec<String>,
 }

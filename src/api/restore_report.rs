@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentFailure, DrillReport};
+use super::{AgentFailure, DrillReport, reasons};
 
 /// The most databases of one set that a report lists.
 pub const RESTORED_DATABASE_LIMIT: usize = 32;
@@ -32,6 +32,10 @@ pub struct RestoreReport {
     /// Bytes of all archives of the set, before compression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<i64>,
+    /// The identifier that initdb gave the database cluster that is restored into. After a restart it goes on
+    /// only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_identifier: Option<String>,
     /// The databases of the set, the main one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -71,6 +75,19 @@ pub struct RestoreReport {
     /// When the agent ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
+}
+
+impl RestoreReport {
+    /// Whether it has failed because of the set itself: its bytes in the bucket are other ones than were stored,
+    /// or what was restored of it is not what its manifest says.
+    #[must_use]
+    pub fn blames_the_set(&self) -> bool {
+        let failure = self.failure.as_ref();
+        self.completion_time.is_some()
+            && failure.is_some_and(|failure| {
+                [reasons::SET_CHANGED, reasons::RESTORE_DIFFERS].contains(&failure.reason.as_str())
+            })
+    }
 }
 
 /// What the agent of a restore is doing.

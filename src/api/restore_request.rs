@@ -20,9 +20,14 @@ pub struct RestoreRequest {
     pub restore: String,
     /// UID of the `DatabaseRestore`. What the agent leaves in the server is known by it.
     pub restore_uid: String,
-    /// How to reach the server, with the credentials of restores; `pod` is set. Of a drill only the names
+    /// How to reach the server, with the credentials of restores; `pod` is set, and `pods` says which may follow
+    /// it. Of a drill only the names
     /// of the databases: its server is on the socket in `SCRATCH_SOCKET_DIRECTORY`.
     pub server: ServerRequest,
+    /// The claims that the container of `server.pod` mounts. A pod that follows it is taken for the same server
+    /// only if it mounts them, too, and its database cluster is the same. None: then no other pod is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
     /// Where the set is.
     pub storage: S3Storage,
     /// The set's directory in the bucket, without the bucket's name.

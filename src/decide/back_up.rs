@@ -26,6 +26,7 @@ use super::late_backup;
 use super::next_backup;
 use super::not_begun::{self, Task};
 use super::ready::list;
+use super::restore_obstacles;
 use super::sampled::{self, plan_reads};
 use super::turn;
 use super::unreported_backups::{plan_unreported, state};
@@ -148,6 +149,7 @@ pub fn back_up(
         let said = copies::say(observed, judged, backup, said);
         let said = catalog::say(observed, plan, said);
         let said = sampled::say(observed, said);
+        let said = restore_obstacles::say(plan, said);
         let said = turn::say(plan, said);
         let said = dwindled_files::say(observed, said);
         plan.conditions.push(said);
@@ -180,6 +182,27 @@ fn name_taken(observed: &Observed, present: &CronJob) -> Stall {
     }
 }
 
+/// How an agent finds the workload.
+pub fn reference(observed: &Observed, container: &str) -> Option<resources::WorkloadReference> {
+    let container = container.to_owned();
+    Some(match (observed.workload_found(), observed.pods_found()) {
+        (Some(workload), _) => resources::WorkloadReference {
+            kind: Some(workload.kind),
+            name: workload.metadata.name.clone().unwrap_or_default(),
+            selector: workload.selector.clone(),
+            container,
+            is_primary: false,
+        },
+        (None, found) => resources::WorkloadReference {
+            kind: None,
+            name: String::new(),
+            selector: found?.primary_query()?,
+            container,
+            is_primary: found?.primary.is_some(),
+        },
+    })
+}
+
 /// The CronJob as it should be.
 pub fn desired_cron_job(
     observed: &Observed,
@@ -188,23 +211,7 @@ pub fn desired_cron_job(
 ) -> Option<CronJob> {
     let container =
         observed.database_container(observed.database.spec.workload.container.as_deref())?;
-    let container_name = container.name.clone();
-    let reference = match (observed.workload_found(), observed.pods_found()) {
-        (Some(workload), _) => resources::WorkloadReference {
-            kind: Some(workload.kind),
-            name: workload.metadata.name.clone().unwrap_or_default(),
-            selector: workload.selector.clone(),
-            container: container_name,
-            is_primary: false,
-        },
-        (None, found) => resources::WorkloadReference {
-            kind: None,
-            name: String::new(),
-            selector: found?.primary_query()?,
-            container: container_name,
-            is_primary: found?.primary.is_some(),
-        },
-    };
+    let reference = reference(observed, &container.name)?;
     let check = judged.spec.verification.as_ref();
     let timeout = check.map_or(CHECK_TIMEOUT, |verification| verification.timeout);
     let check_limit = timeout + observed.pace.margin + CHECK_MARGIN;

@@ -41,6 +41,7 @@ fn summary(backup: &DatabaseBackup, judged: &Judged<'_>) -> Option<BackupSummary
         stored_bytes: status.stored_bytes,
         duration_seconds: status.duration_seconds,
         system_identifier: status.system_identifier.clone(),
+        restore_obstacles: status.restore_obstacles.clone(),
     })
 }
 

@@ -58,6 +58,7 @@ mod refused;
 mod release;
 mod remember;
 mod removed_marks;
+mod restore_obstacles;
 mod restore_set;
 mod restored;
 mod retry;

@@ -17,6 +17,7 @@ use crate::world::Observed;
 const PASSING: &[&str] = &[
     reasons::CONNECTION_FAILED,
     reasons::SERVER_STARTING,
+    reasons::DATABASE_CLOSED,
     reasons::TOO_MANY_CONNECTIONS,
     reasons::IN_RECOVERY,
     reasons::JOB_FAILED,

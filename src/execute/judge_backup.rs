@@ -3,10 +3,10 @@
 
 use kube::Api;
 use kube::api::Patch;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::writer::Writer;
-use crate::api::{BackupRead, BackupVerdict, DatabaseBackup};
+use crate::api::{BackupDrill, BackupRead, BackupVerdict, DatabaseBackup};
 use crate::plan::Step;
 
 /// Confirms or demotes a backup that is Complete, unless that is known of it. A damaged one is demoted also
@@ -65,11 +65,28 @@ pub async fn note_drill(
     };
     let body = json!({
         "metadata": { "resourceVersion": backup.metadata.resource_version },
-        "status": { "drill": drill },
+        "status": { "drill": whole(drill) },
     });
     writer
         .patch_status(backups, name, &Patch::Merge(body))
         .await
+}
+
+/// A merge leaves what is not named: so all that the drill before has said and this one does not is removed.
+fn whole(drill: &BackupDrill) -> Value {
+    let mut noted = json!(drill);
+    for field in ["unchecked", "notRestored"] {
+        if noted.get(field).is_none() {
+            noted[field] = Value::Null;
+        }
+    }
+    for (part, seconds) in drill.times.parts() {
+        if seconds.is_none() {
+            let part = part.strip_suffix("es").unwrap_or(part);
+            noted["times"][format!("{part}Seconds")] = Value::Null;
+        }
+    }
+    noted
 }
 
 /// Notes when the set of a backup was read, unless that is known of a later time.
@@ -91,4 +108,29 @@ async fn note_read(
     writer
         .patch_status(backups, name, &Patch::Merge(body))
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_drill_before_stays() {
+        let drill = |value: Value| -> BackupDrill { serde_json::from_value(value).unwrap() };
+        let before = drill(json!({
+            "restore": "one", "time": "2026-02-01T05:00:00Z", "passed": true, "unchecked": ["definitions"],
+            "notRestored": ["COMMENT x"],
+            "times": {
+                "scratchSeconds": 1, "downloadSeconds": 2, "dataSeconds": 3, "indexSeconds": 4,
+                "analyzeSeconds": 5, "verifySeconds": 6,
+            },
+        }));
+        let after =
+            drill(json!({"restore": "two", "time": "2026-02-08T05:00:00Z", "passed": false}));
+        let mut written = json!(before);
+        json_patch::merge(&mut written, &whole(&after));
+        assert_eq!(drill(written), after);
+    }
 }

@@ -54,6 +54,7 @@ const OF_THE_BACKUP: &[&str] = &[
     "manifestSha256",
     "storedBytes",
     "rawBytes",
+    "restoreObstacles",
     "tables",
     "rows",
     "files",

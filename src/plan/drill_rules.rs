@@ -4,7 +4,7 @@
 use super::Step;
 use super::scope::Scope;
 use crate::api::{
-    DatabaseBackup, DatabaseRestore, RestoreState, RestoreTarget, RestoredSet, names,
+    DatabaseBackup, DatabaseRestore, RestoreReport, RestoreState, RestoreTarget, RestoredSet, names,
 };
 use crate::world::Observed;
 
@@ -52,7 +52,7 @@ pub fn drills_are_begun_alone(
 }
 
 /// Make sure that a backup is called proven only if it counts, by a drill of its very set that has ended so,
-/// and that no older drill replaces a newer one.
+/// and that no older drill replaces a newer one. A restore only says that a set could not be restored.
 pub fn backups_are_proven_by_drills(
     scope: &Scope<'_>,
     steps: &[Step],
@@ -78,12 +78,15 @@ pub fn backups_are_proven_by_drills(
     }
     let mut restores = observed.restores.known().into_iter().flatten();
     let found = restores.find(|one| one.metadata.name.as_ref() == Some(&drill.restore));
-    let Some(status) = found
-        .filter(|one| one.spec.into == RestoreTarget::Scratch)
-        .and_then(|one| one.status.as_ref())
-    else {
+    let is_drill = found.is_some_and(|one| one.spec.into == RestoreTarget::Scratch);
+    let Some(status) = found.and_then(|one| one.status.as_ref()) else {
         return Err("it is by no drill that was read");
     };
+    let report = status.report.as_ref();
+    let blames = report.is_some_and(RestoreReport::blames_the_set);
+    if !is_drill && (drill.passed || !blames) {
+        return Err("it is by a restore, which has not failed because of the set");
+    }
     let is_of_it = status.set.as_ref().is_some_and(|set| is_of(set, backup));
     if !is_of_it || status.job.is_none() || status.completion_time.as_ref() != Some(&drill.time) {
         return Err("the drill was of another set, or has not run");

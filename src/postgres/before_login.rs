@@ -153,6 +153,7 @@ impl Login {
             tls_ca: None,
             tls_server_name: None,
             presence: None,
+            options: "",
             secret: super::SecretNames {
                 name: String::new(),
                 username_key: String::new(),

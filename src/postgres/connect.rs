@@ -26,6 +26,11 @@ pub const APPLICATION_NAME: &str = "holdfast-check";
 /// A single try to connect never takes longer, so that a server that drops packets is tried more
 /// than once.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a database that accepts no connections is waited for by what only reads: a restore that gives its
+/// name to another one takes a second or two.
+const CLOSED_LIMIT: Duration = Duration::from_secs(20);
+/// How long it is looked again whether a database has its name that was there a moment before.
+const RENAMED_LIMIT: Duration = Duration::from_secs(5);
 /// Pause between tries.
 const PAUSE: Duration = Duration::from_millis(400);
 
@@ -95,6 +100,7 @@ pub(super) async fn connect_for(
     until: Instant,
     deadline: Instant,
 ) -> Result<Session, PostgresError> {
+    let begun = Instant::now();
     let mut told = None;
     loop {
         let is_cut_short = until < Instant::now() + ATTEMPT_LIMIT;
@@ -111,7 +117,8 @@ pub(super) async fn connect_for(
             }
             Err(error) => error,
         };
-        if !error.kind.is_transient() || Instant::now() + PAUSE >= until {
+        let may_pass = error.kind.is_transient() || may_be_swapped(purpose, error.kind, begun);
+        if !may_pass || Instant::now() + PAUSE >= until {
             // That the last try had too little time says less than what the server itself has said
             // before.
             return Err(told
@@ -124,6 +131,17 @@ pub(super) async fn connect_for(
             .or(told);
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Whether a restore may be giving the name to another database right now.
+fn may_be_swapped(purpose: Purpose<'_>, kind: PostgresErrorKind, begun: Instant) -> bool {
+    let limit = match (kind, purpose) {
+        // What writes is a restore itself, and closes databases.
+        (PostgresErrorKind::DatabaseClosed, Purpose::Reading { .. }) => CLOSED_LIMIT,
+        (PostgresErrorKind::DatabaseRenamed, _) => RENAMED_LIMIT,
+        _ => return false,
+    };
+    begun.elapsed() < limit
 }
 
 async fn try_connect(
@@ -144,7 +162,7 @@ async fn try_connect(
         .dbname(database)
         .application_name(purpose.application())
         .ssl_mode(driver_mode(login.tls_mode))
-        .options(purpose.options(remaining));
+        .options(format!("{} {}", purpose.options(remaining), login.options).trim());
     if !login.password.is_empty() {
         config.password(&login.password);
     }

@@ -5,7 +5,9 @@ use std::error::Error as _;
 use std::io;
 
 use crate::api::{AgentFailure, TlsMode, reasons};
-use crate::wording::escaped;
+use crate::wording::{escaped, shell_word};
+
+use tokio_postgres::error::Severity;
 
 use super::incoming::PasswordAsked;
 use super::{Absence, Login, quote_identifier};
@@ -33,6 +35,10 @@ pub enum PostgresErrorKind {
     AuthenticationFailed,
     /// The database does not exist.
     DatabaseNotFound,
+    /// It was there, and was renamed or dropped before the session had begun; or its files are gone.
+    DatabaseRenamed,
+    /// The database accepts no connections.
+    DatabaseClosed,
     /// The role may not do what it must.
     PermissionDenied,
     /// Row security hides rows from the role.
@@ -72,7 +78,8 @@ impl PostgresErrorKind {
             Self::PasswordAsked => reasons::PASSWORD_NOT_SENT,
             Self::PodGone => reasons::SUPERSEDED,
             Self::AuthenticationFailed => reasons::AUTHENTICATION_FAILED,
-            Self::DatabaseNotFound => reasons::DATABASE_NOT_FOUND,
+            Self::DatabaseNotFound | Self::DatabaseRenamed => reasons::DATABASE_NOT_FOUND,
+            Self::DatabaseClosed => reasons::DATABASE_CLOSED,
             Self::PermissionDenied => reasons::PERMISSION_DENIED,
             Self::RowSecurity => reasons::ROW_SECURITY,
             Self::Timeout | Self::Locked => reasons::TIMEOUT,
@@ -85,6 +92,12 @@ impl PostgresErrorKind {
             | Self::Untranslatable
             | Self::QueryFailed => reasons::QUERY_FAILED,
         }
+    }
+
+    /// Whether the server says that no database has the name.
+    #[must_use]
+    pub const fn is_missing_database(self) -> bool {
+        matches!(self, Self::DatabaseNotFound | Self::DatabaseRenamed)
     }
 
     /// Whether the session is over, so that nothing more can be asked.
@@ -209,7 +222,11 @@ fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
     };
     match code.code() {
         "28P01" | "28000" => Kind::AuthenticationFailed,
+        // Of a name that nothing has the server says no more than that.
+        "3D000" if has_details(error) => Kind::DatabaseRenamed,
         "3D000" => Kind::DatabaseNotFound,
+        // A query that ends by it does not end the session.
+        "55000" if is_fatal(error) => Kind::DatabaseClosed,
         "42501" => Kind::PermissionDenied,
         "53300" => Kind::TooManyConnections,
         "57P01" | "57P02" | "57P03" => Kind::ServerStarting,
@@ -228,6 +245,16 @@ fn kind_of(error: &tokio_postgres::Error) -> PostgresErrorKind {
         code if code.starts_with("08") => Kind::ConnectionFailed,
         _ => Kind::QueryFailed,
     }
+}
+
+fn has_details(error: &tokio_postgres::Error) -> bool {
+    let answer = error.as_db_error();
+    answer.is_some_and(|answer| answer.detail().is_some())
+}
+
+fn is_fatal(error: &tokio_postgres::Error) -> bool {
+    let answer = error.as_db_error();
+    answer.is_some_and(|answer| answer.parsed_severity() == Some(Severity::Fatal))
 }
 
 /// The server's own words with their SQLSTATE, or the chain of causes below the driver's error.
@@ -326,10 +353,21 @@ fn explain(kind: PostgresErrorKind, answer: &str, login: &Login, database: &str)
             secret.password_key,
             login.create_secret_command(),
         ),
-        Kind::DatabaseNotFound => format!(
+        Kind::DatabaseNotFound | Kind::DatabaseRenamed => format!(
             "the database {} does not exist on {address}: {answer}. Correct \
              `spec.connection.database`, or create it",
             quote_identifier(database)
+        ),
+        Kind::DatabaseClosed => format!(
+            "database {} on {address} accepts no connections: {answer}. A restore closes it for the moment \
+             in which the restored database takes its name, and one that was killed may have left it closed. \
+             No row is lost by that, and none was read. If `kubectl get dbrestore` shows none that runs, \
+             open it as its owner or a superuser: `psql --dbname=postgres --command={}`",
+            quote_identifier(database),
+            shell_word(&format!(
+                "ALTER DATABASE {} ALLOW_CONNECTIONS true",
+                quote_identifier(database)
+            ))
         ),
         Kind::PermissionDenied => format!(
             "role {role} may not do what is needed in database {}: {answer}. Grant it to read: \

@@ -43,6 +43,8 @@ pub struct Login {
     pub tls_server_name: Option<String>,
     /// Whether the server is still the one that is meant; asked before every connection.
     pub presence: Option<Presence>,
+    /// What every session asks for in addition, as libpq takes it; nothing if it is empty.
+    pub options: &'static str,
     /// Where the credentials come from.
     pub secret: SecretNames,
 }

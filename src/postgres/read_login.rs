@@ -28,6 +28,7 @@ impl Login {
             tls_ca: None,
             tls_server_name: request.tls_server_name.clone().filter(|name| name != host),
             presence: None,
+            options: "",
             secret: SecretNames {
                 name: request.credentials_secret.clone(),
                 // A name that the spec says comes from no key.

@@ -100,15 +100,7 @@ pub fn backup_request(
     workload: &WorkloadReference,
     check_limit: Duration,
 ) -> BackupRequest {
-    let pods = PodSelection {
-        selector: workload.selector.clone(),
-        controller_kind: workload
-            .kind
-            .map_or_else(String::new, |kind| kind.to_string()),
-        controller_name: workload.name.clone(),
-        container: workload.container.clone(),
-        is_primary: workload.is_primary,
-    };
+    let pods = selection(workload);
     let asked = database.spec.backup.as_ref();
     BackupRequest {
         namespace: database.metadata.namespace.clone().unwrap_or_default(),
@@ -134,6 +126,19 @@ pub fn backup_request(
     }
 }
 
+/// How an agent finds the pods of a workload.
+fn selection(workload: &WorkloadReference) -> PodSelection {
+    PodSelection {
+        selector: workload.selector.clone(),
+        controller_kind: workload
+            .kind
+            .map_or_else(String::new, |kind| kind.to_string()),
+        controller_name: workload.name.clone(),
+        container: workload.container.clone(),
+        is_primary: workload.is_primary,
+    }
+}
+
 /// What a restore is asked for, and which start of the server it is bound to.
 #[derive(Clone, Debug)]
 pub struct RestoreTask<'a> {
@@ -144,6 +149,9 @@ pub struct RestoreTask<'a> {
     pub address: &'a str,
     /// The disk that its data is on.
     pub disk: DataDisk,
+    /// The workload of the pod, and the claims that its container mounts: what follows it is known by both.
+    pub workload: Option<WorkloadReference>,
+    pub claims: Vec<String>,
 }
 
 /// What a restore's agent is asked. None without `spec.restore`.
@@ -165,7 +173,10 @@ pub fn restore_request(
         credentials_secret: credentials.name.clone(),
         username_key: credentials.username_key.clone(),
         password_key: credentials.password_key.clone(),
-        ..server_request(&database.spec.connection, None)
+        ..server_request(
+            &database.spec.connection,
+            task.workload.as_ref().map(selection),
+        )
     };
     Some(RestoreRequest {
         namespace: database.metadata.namespace.clone().unwrap_or_default(),
@@ -174,6 +185,7 @@ pub fn restore_request(
         restore: task.restore.metadata.name.clone().unwrap_or_default(),
         restore_uid: task.restore.metadata.uid.clone().unwrap_or_default(),
         server,
+        claims: task.claims,
         storage: backup.storage.clone(),
         path: task.set.path.clone(),
         manifest_sha256: task.set.manifest_sha256.clone(),
@@ -225,6 +237,7 @@ pub fn drill_request(
             databases: connection.databases().map(ToOwned::to_owned).collect(),
             ..ServerRequest::default()
         },
+        claims: Vec::new(),
         storage: backup.storage.clone(),
         path: set.path.clone(),
         manifest_sha256: set.manifest_sha256.clone(),

@@ -117,6 +117,8 @@ mod tests {
             },
             address: "10.0.0.1",
             disk: DataDisk::unknown(Some("data-pg-0"), "no size".to_owned()),
+            workload: None,
+            claims: vec!["data-pg-0".to_owned()],
         };
         let (backup, deadline) = (spec.backup.unwrap(), spec.restore.unwrap().deadline);
         let request = restore_request(database, &backup, deadline, task).unwrap();

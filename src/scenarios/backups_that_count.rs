@@ -45,6 +45,33 @@ fn fresh(plan: &Plan) -> (&'static str, &'static str, &str) {
     (found.status.as_str(), found.reason, found.message.as_str())
 }
 
+/// It is as fresh as it was, and nobody learns only at a restore that there is none.
+#[test]
+fn a_backup_that_a_restore_refuses_says_so() {
+    let why = "database \"shop\" has the extension timescaledb, which can't be restored yet";
+    let refused = |mut backup: DatabaseBackup| {
+        let status = backup.status.get_or_insert_default();
+        status.restore_obstacles = vec![why.to_owned(), "another reason".to_owned()];
+        backup
+    };
+    let plan = decide(&with(vec![refused(old())]).0);
+    let (status, _, message) = fresh(&plan);
+    assert_eq!(status, "True");
+    let words = format!("A RESTORE OF knowledge-backup-first IS REFUSED (1 more): {why}");
+    assert!(message.contains(&words), "{message}");
+    assert!(
+        message.contains("holdfast backup fetch --help"),
+        "{message}"
+    );
+    let good = plan.status.last_good_backup.unwrap();
+    assert_eq!(good.restore_obstacles.len(), 2, "for doctor");
+    // A newer one without the extension is another matter.
+    let newer = complete_backup("knowledge-backup-2", "2026-02-01T09:10:00Z");
+    let plan = decide(&with(vec![refused(old()), newer]).0);
+    let (_, _, message) = fresh(&plan);
+    assert!(!message.contains("REFUSED"), "{message}");
+}
+
 fn begins_a_backup(plan: &Plan) -> bool {
     plan.steps
         .iter()

@@ -76,6 +76,7 @@ fn noted_by() -> Vec<Case> {
                 passed,
                 times: crate::api::DrillTimes::default(),
                 unchecked: Vec::new(),
+                not_restored: Vec::new(),
             },
         }]
     };

@@ -125,6 +125,7 @@ pub fn noted(passed: bool, at: &str) -> DatabaseBackup {
         passed,
         times: from(json!({"downloadSeconds": 20, "dataSeconds": 70})),
         unchecked: Vec::new(),
+        not_restored: Vec::new(),
     });
     backup
 }

@@ -153,6 +153,7 @@ fn steps() -> Vec<Step> {
                 passed: true,
                 times: DrillTimes::default(),
                 unchecked: Vec::new(),
+                not_restored: Vec::new(),
             },
         },
         Step::CreateDrill(Box::new(drill("data", &serde_json::Value::Null))),

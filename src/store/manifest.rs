@@ -175,7 +175,7 @@ pub struct ManifestDatabase {
     /// Tables whose rows were left out on request (`spec.backup.excludeTableData`), as `schema.table`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_rows: Vec<String>,
-    /// What `pg_dump` has warned of, at most 50, each once.
+    /// Why a restore of it is refused, and what `pg_dump` has warned of; at most 50, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

@@ -359,3 +359,30 @@ fn manifests_of_every_format_are_read() {
         assert_eq!(written, read, "nothing of version {version} is lost");
     }
 }
+
+/// What stands in for an extension that is in no image of the tests: a name in the catalog.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_restore_will_refuse_is_said_when_the_backup_is_taken() {
+    let scene = Scene::new(&["postgres"], "postgres", PASSWORD);
+    scene
+        .postgres
+        .execute("postgres", "create table t (id int)")
+        .await;
+    let before = scene.take(None).await.unwrap().manifest;
+    assert_eq!(before.databases[0].warnings, Vec::<String>::new());
+    let rename = "update pg_extension set extname = 'timescaledb' where extname = 'plpgsql'";
+    scene.postgres.execute("postgres", rename).await;
+    let manifest = scene.take_number(1).await.unwrap().manifest;
+    assert_eq!(manifest.state, SetState::Good);
+    let warnings = &manifest.databases[0].warnings;
+    assert!(
+        warnings[0].contains("has the extension timescaledb, which can't be restored yet"),
+        "{warnings:?}"
+    );
+    let problems = holdfast::agent::problems_of_manifest(&manifest);
+    assert_eq!(
+        problems,
+        warnings[..1],
+        "a restore refuses it by the same words"
+    );
+}

@@ -124,6 +124,62 @@ async fn what_can_be_dumped_and_not_restored_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_restore_leaves_out_and_names_is_no_failure_of_a_drill() {
+    // In a restore nothing is found without its schema.
+    let scene = shop_with(
+        "create function total() returns bigint language sql as 'select count(*) from orders'; create \
+         materialized view sums as select total() as n; create unique index on sums (n); comment on \
+         materialized view sums is 'of all'; create view after_it as select * from sums",
+    )
+    .await;
+    let set = scene.take(None).await.unwrap();
+    let (report, drill) = Drill::new(&scene, &set).proven().await;
+    let restored = &report.databases[0];
+    assert!(restored.is_identical, "{report:?}");
+    assert_eq!(restored.rows, restored.expected_rows);
+    assert_eq!(restored.not_restored.len(), 1, "{report:?}");
+    let what = &restored.not_restored[0];
+    assert!(
+        what.starts_with("MATERIALIZED VIEW DATA public.sums: ") && what.contains("does not exist"),
+        "{what}"
+    );
+    assert!(report.warnings.iter().any(|warning| warning.contains(what)));
+    let message = report.message.unwrap();
+    assert!(
+        message.contains("NOT RESTORED, which concerns no rows") && message.contains(what),
+        "{message}"
+    );
+    assert_eq!(drill.schema_matches, Some(true));
+
+    // Only that is left out: the view itself must be there.
+    let mut drill = Drill::new(&scene, &set);
+    let name = holdfast::agent::restored_name("shop", crate::restored_scene::UID);
+    let socket = drill.scratch.socket();
+    let watch = Watch::acting(move |step| {
+        let (socket, name) = (socket.clone(), name.clone());
+        Box::pin(async move {
+            if step == RestoreStep::Restored {
+                let mut config = tokio_postgres::Config::new();
+                config.host_path(&socket).user("postgres").dbname(&name);
+                let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+                tokio::spawn(connection);
+                let drop = "drop materialized view public.sums cascade";
+                client.batch_execute(drop).await.unwrap();
+            }
+        })
+    });
+    let failure = drill.watched(&watch).await.unwrap_err();
+    assert_eq!(failure.reason, reasons::DRILL_FAILED, "{failure:?}");
+    assert!(
+        failure
+            .message
+            .contains("materialized view \"public.sums\" is not there"),
+        "{failure:?}"
+    );
+    drill.scratch.wait().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_set_with_another_bit_or_without_an_object_is_no_proof() {
     let scene = shop_with("").await;
     let set = scene.take(None).await.unwrap();

@@ -9,9 +9,7 @@ use std::time::Duration;
 use holdfast::agent::{
     Interrupt, MountedFiles, RestoreOrder, RestoreStep, RestoreWatcher, TakenSet, restore_set,
 };
-use holdfast::api::{
-    AgentFailure, DataDisk, RestoreReport, RestoreRequest, RestoreTarget, RestoredDatabase,
-};
+use holdfast::api::{AgentFailure, DataDisk, RestoreReport, RestoreRequest, RestoreTarget};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -122,7 +120,7 @@ pub struct Restore {
     pub request: RestoreRequest,
     pub files: MountedFiles,
     /// What its starts have reported, as the DatabaseRestore has it.
-    pub known: Mutex<Vec<RestoredDatabase>>,
+    pub known: Mutex<RestoreReport>,
     _credentials: TempDir,
 }
 
@@ -155,6 +153,7 @@ impl Restore {
             restore: "back".to_owned(),
             restore_uid: UID.to_owned(),
             server,
+            claims: Vec::new(),
             storage: scene.bucket.storage(),
             path: scene.order().path.as_str().to_owned(),
             manifest_sha256: set.manifest_sha256.clone(),
@@ -197,14 +196,15 @@ impl Restore {
             host: "127.0.0.1".to_owned(),
             presence: None,
             limits: IMPATIENT,
-            known: Ok(self.known.lock().unwrap().clone()),
+            system_identifier: self.known.lock().unwrap().system_identifier.clone(),
+            known: Ok(self.known.lock().unwrap().databases.clone()),
         }
     }
 
     /// The last report of a start.
     fn keep_report(&self, watch: &Watch<'_>) {
         if let Some(report) = watch.reports.lock().unwrap().last() {
-            self.known.lock().unwrap().clone_from(&report.databases);
+            self.known.lock().unwrap().clone_from(report);
         }
     }
 
@@ -247,6 +247,11 @@ impl Restore {
         self.keep_report(&watch);
         is_killed
     }
+}
+
+/// The name that the shop of a restore is kept under.
+pub fn kept_of(uid: &str) -> String {
+    holdfast::agent::kept_name("shop", uid)
 }
 
 /// One text for a query's rows.

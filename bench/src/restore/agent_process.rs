@@ -89,6 +89,7 @@ pub async fn restore(arguments: &RestoreSetArguments) -> Result<()> {
         restore: "bench".to_owned(),
         restore_uid: UID.to_owned(),
         server: errand.server,
+        claims: Vec::new(),
         storage: errand.storage,
         path: arguments.path.clone(),
         manifest_sha256: arguments.manifest_sha256.clone(),
@@ -113,6 +114,7 @@ pub async fn restore(arguments: &RestoreSetArguments) -> Result<()> {
         host: "127.0.0.1".to_owned(),
         presence: None,
         limits: StoreLimits::default(),
+        system_identifier: None,
         known: Ok(Vec::new()),
     };
     let timing = Timing {

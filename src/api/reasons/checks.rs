@@ -7,6 +7,13 @@ reasons! { CHECKS:
         FilesMatch=Unknown":
         "A database in `spec.connection` does not exist, and no good check has ever seen it.",
         "Correct `spec.connection.database` or `additionalDatabases`, or create the database.";
+    DATABASE_CLOSED = "DatabaseClosed" on "DataVerified=Unknown, BackupFresh=False, \
+        FilesMatch=Unknown, DatabaseRestore Failed":
+        "A database accepts no connections (`ALLOW_CONNECTIONS false`). A restore closes it for the moment \
+         in which the restored database takes its name; one that was killed may have left it closed. Its \
+         rows are not lost.",
+        "If no DatabaseRestore runs, open it: `psql -d postgres -c 'ALTER DATABASE \"NAME\" \
+         ALLOW_CONNECTIONS true'`. The next restore of the database opens it, too.";
     TABLE_NOT_FOUND = "TableNotFound" on "DataVerified=Unknown":
         "A table in `spec.verification.tables` does not exist, and no good check has ever seen it.",
         "Correct the name, or create the table.";

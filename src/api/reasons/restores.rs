@@ -26,9 +26,13 @@ reasons! { RESTORES:
          one is unchanged.",
         "Restore another set, or restore this one by hand and look at the tables that the message names.";
     SWAP_FAILED = "SwapFailed" on "DatabaseRestore Failed":
-        "The restored database is good, but could not take the name of the present one, which is unchanged. \
-         The message says if it accepts no connections.",
+        "The restored database is good, but could not take the name of the present one, which is unchanged.",
         "Correct what the message names, then create another DatabaseRestore.";
+    SERVER_REPLACED = "ServerReplaced" on "DatabaseRestore Failed":
+        "Another database cluster answers than the one that the restore has begun in: the data directory is \
+         another one. Nothing was done there.",
+        "See why the data directory is another one (`kubectl holdfast explain`), then create another \
+         DatabaseRestore.";
     SCRATCH_FAILED = "ScratchFailed" on "DatabaseRestore Failed":
         "The throwaway server of a drill did not start, or ended: its disk, its memory, or the image. It does \
          not say whether the backup can be restored.",

@@ -107,16 +107,23 @@ fn proven(observed: &Observed, judged: &Judged<'_>, plan: &Plan, last: &DrillSum
         [] => String::new(),
         unchecked => format!("; not compared: {}", unchecked.join(", ")),
     };
+    let not_restored = match proven.not_restored.as_slice() {
+        [] => String::new(),
+        missing => format!(
+            "; NOT RESTORED, which concerns no rows: {}",
+            missing.join("; ")
+        ),
+    };
     let said = format!(
         "backup {} of {} is the newest that is proven: drill {} has restored its databases at \
-         {}{took}{unchecked}",
+         {}{took}{unchecked}{not_restored}",
         proven.backup, proven.backup_time.0, proven.restore, proven.time.0
     );
     // An older one that is restored says nothing of what a newer one has shown.
     if let Some((backup, drill)) = newer_disproved(observed, judged, &proven.backup_time) {
         let message = format!(
-            "backup {backup}, which is newer, could not be restored: drill {} failed at {}. {said}. Once the \
-             cause is repaired: {}",
+            "backup {backup}, which is newer, could not be restored: DatabaseRestore {} failed at {}. {said}. \
+             Once the cause is repaired: {}",
             drill.restore,
             drill.time.0,
             command(observed)

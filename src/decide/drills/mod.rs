@@ -8,4 +8,4 @@ mod remembered;
 mod select;
 
 pub use area::run_drills;
-pub use select::select as select_drill;
+pub use select::{counting, select as select_drill};

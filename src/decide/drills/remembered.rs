@@ -10,7 +10,7 @@ use super::super::restore_set::{disproves, is_of_set};
 use super::select::{counting, counts_now, newest_proven};
 use crate::api::{
     BackupDrill, DatabaseBackup, DatabaseRestore, DrillReport, DrillSummary, DrillTimes,
-    ProvenBackup, RestoreState, RestoreTarget, RestoredSet,
+    ProvenBackup, RestoreReport, RestoreState, RestoreTarget, RestoredSet,
 };
 use crate::plan::{Plan, Step};
 use crate::wording::quoted_line;
@@ -18,6 +18,9 @@ use crate::world::Observed;
 
 /// The most characters of a message that is remembered.
 const MESSAGE: usize = 900;
+/// How much of what could not be restored is remembered, and the most characters of each.
+const NAMED: usize = 4;
+const WHAT: usize = 250;
 
 /// A drill that has run and ended.
 struct Ended<'a> {
@@ -30,19 +33,41 @@ struct Ended<'a> {
 
 /// The drills that have run and ended. One that was refused before it had its Job was none.
 fn ended(observed: &Observed) -> impl Iterator<Item = Ended<'_>> {
+    all_ended(observed).filter(Ended::is_drill)
+}
+
+/// The same with restores.
+fn all_ended(observed: &Observed) -> impl Iterator<Item = Ended<'_>> {
     let all = list(&observed.restores).iter();
-    all.filter(|restore| restore.spec.into == RestoreTarget::Scratch)
-        .filter_map(|restore| {
-            let status = restore.status.as_ref()?;
-            status.job.as_ref()?;
-            Some(Ended {
-                restore,
-                name: restore.metadata.name.as_deref()?,
-                set: status.set.as_ref()?,
-                time: status.completion_time.as_ref()?,
-                state: status.state.filter(|state| state.is_final())?,
-            })
+    all.filter_map(|restore| {
+        let status = restore.status.as_ref()?;
+        status.job.as_ref()?;
+        Some(Ended {
+            restore,
+            name: restore.metadata.name.as_deref()?,
+            set: status.set.as_ref()?,
+            time: status.completion_time.as_ref()?,
+            state: status.state.filter(|state| state.is_final())?,
         })
+    })
+}
+
+impl Ended<'_> {
+    fn is_drill(&self) -> bool {
+        self.restore.spec.into == RestoreTarget::Scratch
+    }
+
+    /// Whether it says of its set that it can be restored, or that it can't. A restore never says that it can:
+    /// it looks at less.
+    fn says_whether(&self) -> bool {
+        let report = self.restore.status.as_ref();
+        let report = report.and_then(|status| status.report.as_ref());
+        if !self.is_drill() {
+            let blames = report.is_some_and(RestoreReport::blames_the_set);
+            return self.state == RestoreState::Failed && blames;
+        }
+        self.state == RestoreState::Complete || disproves(report)
+    }
 }
 
 fn found<'a>(drill: &Ended<'a>) -> Option<&'a DrillReport> {
@@ -75,16 +100,33 @@ fn unchecked(drill: &Ended<'_>) -> Vec<String> {
     missing.map(|(what, _)| what.to_owned()).collect()
 }
 
+/// What a restore leaves out and names, the first few.
+fn not_restored(drill: &Ended<'_>) -> Vec<String> {
+    let report = drill.restore.status.as_ref();
+    let report = report.and_then(|status| status.report.as_ref());
+    let databases = report.map_or(&[][..], |report| &report.databases);
+    let all: Vec<&String> = databases.iter().flat_map(|one| &one.not_restored).collect();
+    let more = all.len().saturating_sub(NAMED);
+    let mut named: Vec<String> = all
+        .into_iter()
+        .take(NAMED)
+        .map(|what| quoted_line(what, WHAT))
+        .collect();
+    if more > 0 {
+        named.push(format!("{more} more in the report of {}", drill.name));
+    }
+    named
+}
+
 /// Notes on each backup that counts what its newest drill has shown: proven, or not. A drill that says
-/// nothing of the set, because it did not get as far, takes no proof away.
+/// nothing of the set, because it did not get as far, takes no proof away. So does a restore that has failed
+/// because of the set: the next one takes another set, and a drill may prove this one again.
 pub fn plan_notes(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
     for backup in counting(observed, judged) {
-        let of_it = ended(observed).filter(|drill| {
-            let report = drill.restore.status.as_ref();
-            let report = report.and_then(|status| status.report.as_ref());
+        let of_it = all_ended(observed).filter(|drill| {
             backup.metadata.name.as_ref() == Some(&drill.set.backup)
                 && is_of_set(drill.set, Some(backup))
-                && (drill.state == RestoreState::Complete || disproves(report))
+                && drill.says_whether()
         });
         let Some(newest) = of_it.max_by_key(|drill| (drill.time.0, drill.name)) else {
             continue;
@@ -102,6 +144,7 @@ pub fn plan_notes(observed: &Observed, judged: &Judged<'_>, plan: &mut Plan) {
             passed: newest.state == RestoreState::Complete,
             times: times(&newest),
             unchecked: unchecked(&newest),
+            not_restored: not_restored(&newest),
         };
         let name = backup.metadata.name.clone().unwrap_or_default();
         plan.steps.push(Step::NoteDrill { name, drill });
@@ -185,5 +228,6 @@ fn proven_backup(backup: &DatabaseBackup) -> Option<ProvenBackup> {
         time: drill.time.clone(),
         times: drill.times,
         unchecked: drill.unchecked.clone(),
+        not_restored: drill.not_restored.clone(),
     })
 }

@@ -1,9 +1,12 @@
 //! How a restore from a backup begins: the set is chosen and written down, and its Job is created a pass
 //! after the status has announced it. Pure.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::batch::v1::Job;
 
 use super::super::agent_settings::beside_pod;
+use super::super::back_up::reference;
 use super::super::judge::Judged;
 use super::super::running::{Running, running};
 use super::blockers::{refuse_beside_restores, refuse_now, settings, target};
@@ -153,11 +156,21 @@ fn build_job(
         },
         address: start.pod.address.as_deref()?,
         disk,
+        workload: reference(observed, &start.container.name),
+        claims: claims_of(start),
     };
     let settings = beside_pod(observed, start.pod, &start.container.image);
     let request = restore_request(&observed.database, backup, limits.deadline, task)?;
     let job = build_restore_job(&observed.database, restore, &request, &settings);
     Some(Step::CreateJob(Box::new(job)))
+}
+
+/// The claims that the container mounts.
+fn claims_of(start: &Running<'_>) -> Vec<String> {
+    let mounts = start.pod.mounts.iter();
+    let own = mounts.filter(|mount| mount.container == start.container.name);
+    let claims: BTreeSet<&str> = own.map(|mount| mount.claim.as_str()).collect();
+    claims.into_iter().map(ToOwned::to_owned).collect()
 }
 
 /// A Job as that of a restore, for whoever wants to know whether its pod would be admitted.

@@ -73,7 +73,7 @@ fn placed(set: &SetSource, storage: &S3Storage) -> Choice {
     })
 }
 
-/// The newest that counts, by the API server's clock. One that a drill could not restore is passed over,
+/// The newest that counts, by the API server's clock. One that a drill or a restore could not restore is passed over,
 /// except for another drill.
 fn newest<'a>(
     restore: &DatabaseRestore,
@@ -171,7 +171,7 @@ fn none_counts(observed: &Observed, judged: &Judged<'_>, storage: &S3Storage) ->
     };
     let disproved = newest
         .disproved_by()
-        .map(|drill| format!("drill {} could not restore it", drill.restore));
+        .map(|drill| format!("DatabaseRestore {} could not restore it", drill.restore));
     let why = why_not(newest).or(disproved).unwrap_or_else(|| {
         if is_in_present_bucket(newest, storage) {
             let of = if is_of_accepted(observed, judged, identifier(newest)) {

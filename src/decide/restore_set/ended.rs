@@ -9,6 +9,7 @@ use super::super::judge::{Judged, concluded, has_outcome};
 use super::super::ready::list;
 use super::super::restored::is_what_was_restored;
 use super::super::running::{has_known_volumes, primary, running};
+use super::other_set::offer_another;
 use super::said;
 use super::set_decision::SetDecision;
 use crate::api::{
@@ -29,8 +30,13 @@ pub fn decide(
     let failed =
         |message: String| SetDecision::over(observed, &before, RestoreState::Failed, message);
     if let Some(failure) = &report.failure {
+        let next = if report.blames_the_set() {
+            offer_another(restore, observed, judged)
+        } else {
+            String::new()
+        };
         return failed(format!(
-            "{} ({})",
+            "{} ({}){next}",
             said::quoted(&failure.message),
             said::quoted(&failure.reason)
         ));

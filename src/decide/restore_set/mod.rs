@@ -11,6 +11,7 @@ mod drill_end;
 mod drill_proof;
 mod dry_run_end;
 mod ended;
+mod other_set;
 mod said;
 mod set_decision;
 mod under_way;

@@ -139,16 +139,40 @@ pub fn outcome(restore: &DatabaseRestore, report: &RestoreReport) -> String {
         let length = jiff::SignedDuration::from_millis(outage);
         let _ = write!(said, "; clients were kept out for {}", say_length(length));
     }
-    match report.warnings.len() {
+    // A restore says it in its last words; those of a drill are nowhere else.
+    let mut missing = report.databases.iter().flat_map(|one| &one.not_restored);
+    let is_drill = restore.spec.into == RestoreTarget::Scratch;
+    let is_said =
+        |warning: &&String| is_drill && missing.clone().any(|what| warning.contains(what));
+    let warnings: Vec<&String> = report
+        .warnings
+        .iter()
+        .filter(|warning| !is_said(warning))
+        .collect();
+    if let Some(first) = missing.next().filter(|_| is_drill) {
+        let _ = write!(
+            said,
+            ". NOT RESTORED, which concerns no rows: {}",
+            quoted(first)
+        );
+        let more = missing.count();
+        if more > 0 {
+            let _ = write!(
+                said,
+                "; and {more} more in status.report.databases[].notRestored"
+            );
+        }
+    }
+    match warnings.len() {
         0 => {}
         1 => {
-            let _ = write!(said, ". Note: {}", quoted(&report.warnings[0]));
+            let _ = write!(said, ". Note: {}", quoted(warnings[0]));
         }
         more => {
             let _ = write!(
                 said,
                 ". Note: {}; and {} in status.report.warnings",
-                quoted(&report.warnings[0]),
+                quoted(warnings[0]),
                 count(i64::try_from(more - 1).unwrap_or(i64::MAX), "more warning")
             );
         }

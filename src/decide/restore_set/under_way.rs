@@ -138,8 +138,9 @@ fn what_is_there(status: &DatabaseRestoreStatus, kind: Kind) -> &'static str {
     let phase = status.report.as_ref().and_then(|report| report.phase);
     match phase {
         Some(RestorePhase::Swapping | RestorePhase::Done) => {
-            "it was renaming the databases, so the name leads to the old or to the new one. Another restore \
-             first finishes or undoes that. See which it is: psql -l, and the comments of the databases"
+            "it was renaming the databases, so the name leads to the old or to the new one, which may accept no \
+             connections. Another restore first finishes or undoes that; the next check has the command that \
+             opens it. See which it is: psql -l, and the comments of the databases"
         }
         _ => {
             "the present database is as it was. What the agent has left in the server says so in its comment, \

@@ -149,7 +149,7 @@ pub async fn run_backups(
     let text = match arguments.output {
         Some(DataFormat::Json) => build_json(&backups)?,
         Some(DataFormat::Yaml) => build_yaml(&backups)?,
-        None => build_backup_table(&backups, name),
+        None => build_backup_table(&backups, name, Timestamp::now()),
     };
     write_out(&text)?;
     Ok(if backups.iter().any(DatabaseBackup::counts) {

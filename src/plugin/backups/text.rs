@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use crate::api::{
     BackupDemotion, BackupState, CATALOG_LIMIT, CatalogReport, DatabaseBackup, SampleReport,
 };
-use crate::wording::{build_table, escaped, number};
+use crate::wording::{ago, build_table, escaped, number};
 
 /// One line per backup, the newest last.
-pub fn build_backup_table(backups: &[DatabaseBackup], database: &str) -> String {
+pub fn build_backup_table(backups: &[DatabaseBackup], database: &str, now: Timestamp) -> String {
     if backups.is_empty() {
         return format!(
             "There is no backup of {database}. To take one: kubectl holdfast backup {database}\n"
@@ -16,7 +18,7 @@ pub fn build_backup_table(backups: &[DatabaseBackup], database: &str) -> String 
     }
     let has_files = backups.iter().any(|backup| files(backup).is_some());
     let row = |backup: &DatabaseBackup| {
-        let mut row = row(backup);
+        let mut row = row(backup, now);
         if has_files {
             row.insert(4, files(backup).map_or_else(|| "-".to_owned(), number));
         }
@@ -30,6 +32,7 @@ pub fn build_backup_table(backups: &[DatabaseBackup], database: &str) -> String 
         "ROWS",
         "BYTES",
         "READ",
+        "PROVEN",
         "COPIES",
         "BACKUP",
     ];
@@ -44,7 +47,17 @@ fn files(backup: &DatabaseBackup) -> Option<i64> {
     backup.status.as_ref()?.files
 }
 
-fn row(backup: &DatabaseBackup) -> Vec<String> {
+/// What the newest drill has shown, or a restore that has failed because of the set.
+fn proven(backup: &DatabaseBackup, now: Timestamp) -> Option<String> {
+    let drill = backup.status.as_ref()?.drill.as_ref()?;
+    if !drill.passed {
+        return Some("could not be restored".to_owned());
+    }
+    let proven = format!("proven {}", ago(Some(&drill.time), now));
+    backup.is_proven().then_some(proven)
+}
+
+fn row(backup: &DatabaseBackup, now: Timestamp) -> Vec<String> {
     let nothing = || "-".to_owned();
     let status = backup.status.as_ref();
     let taken = status.and_then(|status| {
@@ -65,6 +78,7 @@ fn row(backup: &DatabaseBackup) -> Vec<String> {
         status
             .and_then(|status| status.last_read.as_ref())
             .map_or_else(nothing, |read| read.time.0.to_string()),
+        proven(backup, now).unwrap_or_else(nothing),
         copies(backup).unwrap_or_else(nothing),
         backup.metadata.name.clone().unwrap_or_default(),
     ]
@@ -291,14 +305,26 @@ mod tests {
                 "name": name, "state": state, "time": "2026-02-01T09:20:00Z", "job": "copy-u-1", "bucket": "copies", "path": "p",
             })
         };
+        let drill = |passed: bool| json!({"restore": "knowledge-drill-1", "time": "2026-02-01T10:00:00Z", "passed": passed});
+        let now = "2026-02-03T10:00:00Z".parse().unwrap();
         let backups = [
             backup("a", &json!({})),
             backup("b", &json!({"state": "Running"})),
             backup("c", &of("Complete", json!({"files": 412}))),
-            backup("d", &of("Complete", json!({"confirmed": by}))),
+            backup(
+                "d",
+                &of("Complete", json!({"confirmed": by, "drill": drill(true)})),
+            ),
+            backup(
+                "i",
+                &of("Complete", json!({"confirmed": by, "drill": drill(false)})),
+            ),
             backup(
                 "e",
-                &of("Complete", json!({"confirmed": by, "demoted": by})),
+                &of(
+                    "Complete",
+                    json!({"confirmed": by, "demoted": by, "drill": drill(true)}),
+                ),
             ),
             backup(
                 "h",
@@ -317,8 +343,8 @@ mod tests {
                 &json!({"state": "Failed", "message": "the bucket \u{1b}[31mdoes not exist"}),
             ),
         ];
-        let mut text = build_backup_table(&backups, "knowledge");
-        text.push_str(&build_backup_table(&[], "knowledge"));
+        let mut text = build_backup_table(&backups, "knowledge", now);
+        text.push_str(&build_backup_table(&[], "knowledge", now));
         for backup in &backups {
             text.push_str(&describe_state(backup));
             text.push('\n');

@@ -24,6 +24,8 @@ pub struct Cover {
     pub guard_says: Option<String>,
     /// What it says of backups.
     pub backup: BackupCover,
+    /// Why a restore of its newest good backup is refused.
+    pub restore_obstacles: Vec<String>,
     /// Whether drills are scheduled.
     pub drills: bool,
     /// Whether it refuses deletions at all.
@@ -76,6 +78,10 @@ pub fn build_cover(database: &ProtectedDatabase) -> Cover {
         ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True.as_str()),
         guard_says,
         backup,
+        restore_obstacles: status
+            .and_then(|status| status.last_good_backup.as_ref())
+            .map(|good| good.restore_obstacles.clone())
+            .unwrap_or_default(),
         drills: database.spec.drill.is_some(),
         denies_deletion: database.spec.guard.deletion == DeletionGuard::Deny,
     }
@@ -123,6 +129,7 @@ mod tests {
             ready: true,
             guard_says: None,
             backup: BackupCover::Taken,
+            restore_obstacles: Vec::new(),
             drills: true,
             denies_deletion: true,
         };

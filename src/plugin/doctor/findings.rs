@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{BackupCover, ClaimFound, Cover, PostgresTemplate, PostgresWorkload, judge_servers};
 use crate::guard::RETAIN;
+use crate::wording::escaped;
 
 /// The report about one Postgres.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,6 +100,13 @@ pub(super) fn judge_cover(namespace: &str, cover: Option<&Cover>, findings: &mut
              {name} -n {namespace}`"
         )),
         BackupCover::Taken => {}
+    }
+    for obstacle in &cover.restore_obstacles {
+        findings.push(format!(
+            "there are backups of ProtectedDatabase {name}, and a restore of them is refused: {}. They can be \
+             fetched, and restored by hand: `holdfast backup fetch --help`",
+            escaped(obstacle)
+        ));
     }
     if !cover.ready {
         findings.push(format!(

@@ -137,7 +137,12 @@ fn good() -> PostgresWorkload {
 
 #[test]
 fn what_doctor_says_reads() {
+    let mut refused = cover("good", true, "Deny");
+    refused.restore_obstacles = vec![
+        "database \"shop\" has the extension timescaledb, which can't be restored yet".to_owned(),
+    ];
     let reports = [
+        judge(good(), Some(&refused)),
         judge(careless(), None),
         judge(bare(), None),
         judge(open(), Some(&cover("open", false, "Off"))),

@@ -65,7 +65,9 @@ pub async fn run(
         arguments.backup.as_deref(),
         arguments.accept_suspect,
     );
-    write_out(&format!("{}\n", build_backup_table(&backups, name)))?;
+    let now = Timestamp::now();
+    let table = build_backup_table(&backups, name, now);
+    write_out(&format!("{table}\n"))?;
     let chosen = match chosen {
         Ok(chosen) => chosen,
         Err(why) => {
@@ -79,7 +81,6 @@ pub async fn run(
         RestoreTarget::Replace
     };
     let last = fetch_last_check(cluster, &database).await?;
-    let now = Timestamp::now();
     let wanted = Wanted {
         into,
         tables: &arguments.tables,

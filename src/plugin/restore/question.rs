@@ -145,10 +145,17 @@ pub fn describe(
         };
         let _ = writeln!(
             text,
-            "  - drill {} {what}, {}",
+            "  - DatabaseRestore {} {what}, {}",
             drill.restore,
             moment(&drill.time, now)
         );
+        for missing in &drill.not_restored {
+            let _ = writeln!(
+                text,
+                "  - NOT RESTORED then, which concerns no rows: {}",
+                escaped(missing)
+            );
+        }
     }
     if let Some(why) = &chosen.suspect {
         let _ = writeln!(text, "  - it DOES NOT COUNT AS GOOD: {}", escaped(why));

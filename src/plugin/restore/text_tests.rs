@@ -96,6 +96,52 @@ fn what_it_says_reads() {
     insta::assert_snapshot!(text);
 }
 
+/// Whether it can be restored, as far as that is known, stands there before anybody is asked.
+#[test]
+fn what_a_drill_has_shown_reads() {
+    let now = "2026-02-03T10:00:00Z".parse().unwrap();
+    let by = json!({"check": "knowledge-1", "time": "2026-02-01T03:05:00Z", "reason": "None"});
+    let of = |name: &str, drill: Value| {
+        backup(name, "Complete", &json!({"confirmed": by, "drill": drill}))
+    };
+    let at = "2026-02-01T05:10:00Z";
+    let view = "MATERIALIZED VIEW DATA public.sums: \"ERROR: relation 'orders' does not exist\"";
+    let backups = [
+        of(
+            "proven",
+            json!({"restore": "knowledge-drill-1", "time": at, "passed": true}),
+        ),
+        of(
+            "without-a-view",
+            json!({"restore": "knowledge-drill-2", "time": at, "passed": true, "notRestored": [view]}),
+        ),
+        of(
+            "refuted",
+            json!({"restore": "knowledge-drill-3", "time": at, "passed": false}),
+        ),
+    ];
+    let mut text = String::new();
+    for named in ["proven", "without-a-view", "refuted"] {
+        let known = database(&json!({}));
+        let chosen = choose(&known, &backups, Some(named), false).unwrap();
+        let said = describe(&known, None, &chosen, all(RestoreTarget::Beside), now);
+        let lines = said
+            .lines()
+            .skip_while(|line| !line.starts_with("What is restored"));
+        let lines: Vec<&str> = lines
+            .take_while(|line| !line.starts_with("What happens"))
+            .collect();
+        text.push_str(&lines.join("\n"));
+        text.push('\n');
+    }
+    insta::assert_snapshot!(text);
+    // Without a name it is the newest that was not refuted.
+    let summary = json!({"name": "refuted", "time": "2026-02-01T03:00:00Z", "state": "Complete"});
+    let known = database(&json!({"lastConfirmedBackup": summary}));
+    let chosen = choose(&known, &backups, None, false).unwrap();
+    assert_ne!(chosen.backup.metadata.name.as_deref(), Some("refuted"));
+}
+
 #[test]
 fn what_is_restored_of_it_is_said() {
     let by = json!({"check": "knowledge-1", "time": "2026-02-01T03:05:00Z", "reason": "None"});

@@ -97,6 +97,7 @@ async fn restores_a_set() {
         host: "127.0.0.1".to_owned(),
         presence: None,
         limits: IMPATIENT,
+        system_identifier: None,
         known: Ok(known),
     };
     let watcher = Keeping {
