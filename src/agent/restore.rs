@@ -12,14 +12,16 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::api::{
-    AgentFailure, DatabaseRestore, RestoreReport, RestoreRequest, RestoreTarget, RestoredDatabase,
+    AgentFailure, DatabaseRestore, RestoreReport, RestoreRequest, RestoreTarget,
     SCRATCH_SOCKET_DIRECTORY, reasons,
 };
 use crate::store::StoreLimits;
 
+use super::claim_work::nothing_after;
 use super::drill::{DrillOrder, prove_set};
 use super::host::Server;
 use super::presence::build_presence_in_pod;
+use super::restore_directory::{DirectoryOrder, restore_directory};
 use super::restore_order::{RestoreOrder, RestoreWatcher};
 use super::restore_set::restore_set;
 use super::{Interrupt, MountedFiles, host, kubernetes};
@@ -79,13 +81,26 @@ impl RestoreWatcher for Shown<'_> {
 
 /// Restores a set and reports it. One that failed is an error, so that its Job fails, too.
 pub async fn run_restore(request: RestoreRequest) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        request.files.is_none(),
+        "files are restored by another task, and the request says otherwise, which is a fault of the operator"
+    );
+    run(request, "spec.restore.deadline").await
+}
+
+/// Restores the files of one directory and reports it.
+pub async fn run_files(request: RestoreRequest) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        request.files.is_some() && request.into != RestoreTarget::Scratch,
+        "no directory is named, or files are to be restored into Scratch, which is a fault of the operator"
+    );
     run(request, "spec.restore.deadline").await
 }
 
 /// The same into the throwaway server of this pod, with all that a drill looks at.
 pub async fn run_drill(request: RestoreRequest) -> anyhow::Result<()> {
     anyhow::ensure!(
-        request.into == RestoreTarget::Scratch,
+        request.into == RestoreTarget::Scratch && request.files.is_none(),
         "a drill restores into Scratch, and the request says otherwise, which is a fault of the operator"
     );
     run(request, "spec.drill.deadline").await
@@ -156,6 +171,16 @@ async fn restore(
         ends_at: Some(ends_at),
         ..StoreLimits::default()
     };
+    if request.files.is_some() {
+        let order = DirectoryOrder {
+            request,
+            files: &files,
+            limits,
+            known: fetch_known(client, request).await,
+            after: nothing_after(),
+        };
+        return Box::pin(restore_directory(order, shown, interrupt)).await;
+    }
     if request.into == RestoreTarget::Scratch {
         let order = DrillOrder {
             request,
@@ -174,6 +199,7 @@ async fn restore(
     let Server { host, presence } = server;
     let presence = presence.or_else(|| build_presence_in_pod(client, namespace, &request.server));
     let known = fetch_known(client, request).await;
+    let known = known.map(|report| report.map(|report| report.databases).unwrap_or_default());
     tracing::info!(host, path = request.path, "restoring");
     let order = RestoreOrder {
         request,
@@ -190,7 +216,7 @@ async fn restore(
 async fn fetch_known(
     client: &Client,
     request: &RestoreRequest,
-) -> Result<Vec<RestoredDatabase>, AgentFailure> {
+) -> Result<Option<RestoreReport>, AgentFailure> {
     let api: Api<DatabaseRestore> = Api::namespaced(client.clone(), &request.namespace);
     let found = kubernetes::persist("read the DatabaseRestore", || api.get(&request.restore)).await;
     let restore = found.map_err(|error| AgentFailure {
@@ -200,11 +226,8 @@ async fn fetch_known(
         ),
     })?;
     let is_same = restore.uid().as_deref() == Some(request.restore_uid.as_str());
-    let report = restore
-        .status
-        .filter(|_| is_same)
-        .and_then(|status| status.report);
-    Ok(report.map(|report| report.databases).unwrap_or_default())
+    let status = restore.status.filter(|_| is_same);
+    Ok(status.and_then(|status| status.report))
 }
 
 async fn write(

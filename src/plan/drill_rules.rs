@@ -23,6 +23,7 @@ pub fn drills_are_begun_alone(
     if spec.into != RestoreTarget::Scratch
         || spec.accept_suspect.is_some()
         || !spec.tables.is_empty()
+        || spec.files.is_some()
     {
         return Err("it is no drill of a backup that counts");
     }

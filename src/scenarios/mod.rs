@@ -57,6 +57,7 @@ mod render;
 mod restore;
 mod restore_crash_points;
 mod restore_disk;
+mod restore_files;
 mod restore_from_backup;
 mod restore_rules;
 mod restore_sample;

@@ -6,7 +6,8 @@ use super::sample::{Sample, mark};
 use super::sample_objects::{check, complete_backup};
 use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival, time};
 use super::{
-    agents, catalog, drill_rules, not_begun, recovery_rules_tests, restore_rules, sampled,
+    agents, catalog, drill_rules, not_begun, recovery_rules_tests, restore_files, restore_rules,
+    sampled,
 };
 use crate::api::{
     BackupDemotion, BackupState, BackupVerdict, ConfirmedVerb, DeletionGuard, WorkloadKind, names,
@@ -1039,6 +1040,7 @@ fn cases() -> Vec<Case> {
         role_binding(),
         not_begun::cases(),
         restore_rules::cases(),
+        restore_files::cases(),
         drill_rules::cases(),
         gates(),
         jobs(),

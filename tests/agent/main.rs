@@ -51,6 +51,7 @@ mod restored_doors;
 mod restored_elsewhere;
 mod restored_encrypted;
 mod restored_errors;
+mod restored_files;
 mod restored_killed;
 mod restored_names;
 mod restored_order;

@@ -7,7 +7,9 @@ use super::super::job_end::{agent_ended, job_ended_at};
 use super::super::not_begun::{self, Task};
 use super::said;
 use super::set_decision::SetDecision;
-use crate::api::{DatabaseRestoreStatus, RestorePhase, RestoreState, RestoreTarget};
+use crate::api::{
+    DatabaseRestore, DatabaseRestoreStatus, RestorePhase, RestoreState, RestoreTarget,
+};
 use crate::plan::Step;
 use crate::world::Observed;
 
@@ -29,7 +31,7 @@ pub fn decide(before: &DatabaseRestoreStatus, observed: &Observed, job: &Job) ->
             "the agent's Job {} ended without a report ({why}{words}{}); {}",
             seen.job.as_deref().unwrap_or_default(),
             of_memory(observed, job),
-            what_is_there(&seen, Task::Drill.is_of(job))
+            what_is_there(&seen, Touched::by(job))
         );
         return SetDecision::over(observed, &seen, RestoreState::Failed, message);
     }
@@ -63,12 +65,17 @@ fn running(seen: &DatabaseRestoreStatus, said: String) -> SetDecision {
 pub fn job_gone(
     before: &DatabaseRestoreStatus,
     observed: &Observed,
-    (name, into): (&str, RestoreTarget),
+    (name, restore): (&str, &DatabaseRestore),
 ) -> SetDecision {
+    let touched = match restore.spec.into {
+        RestoreTarget::Scratch => Touched::Nothing,
+        _ if restore.is_of_files() => Touched::Files,
+        _ => Touched::Databases,
+    };
     let last = before.message.as_deref().unwrap_or("nothing");
     let message = format!(
         "the agent's Job {name} was deleted before it reported; {}. It said last: {last}",
-        what_is_there(before, into == RestoreTarget::Scratch)
+        what_is_there(before, touched)
     );
     SetDecision::over(observed, before, RestoreState::Failed, message)
 }
@@ -92,12 +99,45 @@ fn of_memory(observed: &Observed, job: &Job) -> &'static str {
     }
 }
 
-/// What to expect in the server after an agent that said nothing.
-fn what_is_there(status: &DatabaseRestoreStatus, is_drill: bool) -> &'static str {
-    if is_drill {
-        return "nothing is known of the backup by it, and nothing of the database was touched";
+/// What an agent may have changed.
+#[derive(Clone, Copy)]
+enum Touched {
+    Nothing,
+    Databases,
+    Files,
+}
+
+impl Touched {
+    fn by(job: &Job) -> Self {
+        if Task::Drill.is_of(job) {
+            Self::Nothing
+        } else if Task::RestoreFiles.is_of(job) {
+            Self::Files
+        } else {
+            Self::Databases
+        }
     }
+}
+
+/// What to expect in the server, or on the claim, after an agent that said nothing.
+fn what_is_there(status: &DatabaseRestoreStatus, touched: Touched) -> &'static str {
     let phase = status.report.as_ref().and_then(|report| report.phase);
+    let was_swapping = matches!(phase, Some(RestorePhase::Swapping | RestorePhase::Done));
+    match touched {
+        Touched::Nothing => {
+            return "nothing is known of the backup by it, and nothing of the database was touched";
+        }
+        Touched::Files if was_swapping => {
+            return "it was giving the new directory its name, so that leads to the old or to the new files; of a \
+                    whole claim, some entries may be moved. Another restore of the same directory first finishes \
+                    or undoes that. Nothing is deleted: see .holdfast-* and *.before-restore-* on the claim";
+        }
+        Touched::Files => {
+            return "the present files are as they were. What the agent has unpacked is .holdfast-restore-* on the \
+                    claim, and the next restore of the same directory removes it";
+        }
+        Touched::Databases => {}
+    }
     match phase {
         Some(RestorePhase::Swapping | RestorePhase::Done) => {
             "it was renaming the databases, so the name leads to the old or to the new one. Another restore \

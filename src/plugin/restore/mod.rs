@@ -2,6 +2,7 @@
 
 mod carry_out;
 mod command;
+mod files;
 mod follow;
 mod question;
 mod text;
