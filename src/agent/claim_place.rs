@@ -239,7 +239,7 @@ pub fn list(directory: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
     Ok(names)
 }
 
-/// Gives an entry a name that nothing has. Where the file system can't do that at once, it is looked at before.
+/// Gives an entry a name that nothing has. Where the file system can't do that at once, it looks before.
 pub fn rename_to_new(from: (&OwnedFd, &[u8]), to: (&OwnedFd, &[u8])) -> Result<(), Errno> {
     let flags = RenameFlags::RENAME_NOREPLACE;
     match renameat2(from.0, path(from.1), to.0, path(to.1), flags) {
@@ -272,7 +272,7 @@ fn remove_all(above: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
         }
         Err(errno) => return Err(errno),
     };
-    // Not all file systems let go of what is in a directory that may not be written to.
+    // Not all file systems remove what is in a directory that may not be written to.
     nix::sys::stat::fchmod(&directory, Mode::S_IRWXU)?;
     for entry in list(&directory)? {
         match find(&directory, &entry)? {

@@ -35,7 +35,7 @@ use super::{Interrupt, MountedFiles};
 
 /// Pieces that wait between two stages.
 const WAITING: usize = 4;
-/// How often it is said how far it is.
+/// How often it reports how far it is.
 const SAY_INTERVAL: Duration = Duration::from_secs(2);
 /// The longest text of others that is quoted.
 const SHOWN: usize = 300;
@@ -53,7 +53,7 @@ pub struct DirectoryOrder<'request> {
     pub after: AfterFilesStep,
 }
 
-/// One restore of files, and what is said of it.
+/// One restore of files, and its report.
 struct Restoring<'a, W> {
     request: &'a RestoreRequest,
     asked: &'a FilesToRestore,

@@ -25,28 +25,35 @@ fn open_root(directory: &Path) -> OwnedFd {
 
 /// A directory beside which nothing may appear.
 struct Scene {
-    folder: tempfile::TempDir,
+    outer: tempfile::TempDir,
 }
 
 impl Scene {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("root")).unwrap();
-        fs::write(folder.path().join("outside"), "outside").unwrap();
-        Self { folder }
+        // In memory where there is such a place: thousands of directories are made.
+        let memory = Path::new("/dev/shm");
+        let outer = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
+        let outer = outer.unwrap();
+        fs::create_dir(outer.path().join("root")).unwrap();
+        fs::write(outer.path().join("outside"), "outside").unwrap();
+        Self { outer }
     }
 
     fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
+        self.outer.path().join("root")
     }
 
     fn unpack(&self, archive: &[u8]) -> Result<Unpacked, UnpackError> {
         let root = open_root(&self.root());
         let unpacked = unpack(archive, &root, true, &AtomicU64::new(0));
-        let outside = fs::read_to_string(self.folder.path().join("outside"));
-        assert_eq!(outside.unwrap(), "outside");
-        assert_eq!(fs::read_dir(self.folder.path()).unwrap().count(), 2);
+        self.assert_nothing_outside();
         unpacked
+    }
+
+    fn assert_nothing_outside(&self) {
+        let outside = fs::read_to_string(self.outer.path().join("outside"));
+        assert_eq!(outside.unwrap(), "outside");
+        assert_eq!(fs::read_dir(self.outer.path()).unwrap().count(), 2);
     }
 }
 
@@ -213,8 +220,8 @@ fn ten_thousand_changed_archives_write_nothing_outside_and_end() {
         append_file(archive, &[b'n'; 150], KEPT, 2, &b"hi"[..]).unwrap();
     });
     let scene = Scene::new();
-    let (mut seed, mut refused) = (7_usize, 0);
-    for _ in 0..10_000 {
+    let (mut seed, mut refused, written) = (7_usize, 0, AtomicU64::new(0));
+    for number in 0..10_000 {
         let mut changed = good.clone();
         for _ in 0..3 {
             seed = seed
@@ -222,7 +229,7 @@ fn ten_thousand_changed_archives_write_nothing_outside_and_end() {
                 .wrapping_add(1_442_695_040_888_963_407);
             let (at, value) = ((seed >> 33) % good.len(), (seed >> 20).to_le_bytes()[0]);
             changed[at] = value;
-            // With the right checksum: everything else is looked at, too.
+            // With the right checksum: everything else is read, too.
             let header = at / 512 * 512;
             let mut sum = 0_u32;
             for (place, byte) in changed[header..header + 512].iter().enumerate() {
@@ -234,10 +241,14 @@ fn ten_thousand_changed_archives_write_nothing_outside_and_end() {
                 changed[header + 148..header + 156].copy_from_slice(sum.as_bytes());
             }
         }
-        refused += usize::from(scene.unpack(&changed).is_err());
-        let root = scene.root();
-        fs::remove_dir_all(&root).unwrap();
-        fs::create_dir(&root).unwrap();
+        // Each into a directory of its own beside the others.
+        let into = scene.root().join(number.to_string());
+        fs::create_dir(&into).unwrap();
+        let unpacked = unpack(changed.as_slice(), &open_root(&into), true, &written);
+        refused += usize::from(unpacked.is_err());
     }
+    // The root has the directories that were made here, and nothing beside it has changed.
+    assert_eq!(fs::read_dir(scene.root()).unwrap().count(), 10_000);
+    scene.assert_nothing_outside();
     assert!(refused > 3_000, "{refused}");
 }

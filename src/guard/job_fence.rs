@@ -183,7 +183,7 @@ pub(super) fn fence_jobs() -> Vec<Validation> {
         ),
         none(
             "more_volumes",
-            "no files of the node, and claims only to read, but for a restore of files",
+            "no files of the node, and claims only to read, except for a restore of files",
         ),
         none(
             "more_permitted",

@@ -94,7 +94,7 @@ pub fn decide(
     Ok(decision)
 }
 
-/// The claim in the status: one of the same name that is another one is announced anew.
+/// The claim in the status: one of the same name that is another one is announced again.
 fn announcement(claim: &FileClaim) -> String {
     format!("PersistentVolumeClaim {} ({})", claim.claim, claim.uid)
 }
