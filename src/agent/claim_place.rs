@@ -11,12 +11,12 @@ use std::path::Path;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use super::directory_walk::{DIRECTORY, open_below};
-use super::named_paths::components;
+use super::named_paths::{components, tell};
 
 /// What the directory begins with that is unpacked into; eight digits of the restore's UID follow.
 const TREE: &str = ".holdfast-restore-";
@@ -24,6 +24,8 @@ const TREE: &str = ".holdfast-restore-";
 const STATE: &str = ".json";
 /// Where the entries of a whole claim are kept that were there before; the digits follow.
 const KEPT_AT_TOP: &str = ".holdfast-before-restore-";
+/// Where they are that were restored and put back.
+const NOT_RESTORED: &str = ".holdfast-not-restored-";
 /// Where they are that were restored beside them.
 const BESIDE_AT_TOP: &str = ".holdfast-restored-";
 /// Digits of a UID in names.
@@ -63,6 +65,8 @@ pub struct ClaimPlace {
     pub tree: Vec<u8>,
     /// Where what was there is kept.
     pub kept: Vec<u8>,
+    /// Where the restored entries of a whole claim are kept that were put back.
+    pub not_restored: Vec<u8>,
     state: Vec<u8>,
 }
 
@@ -107,6 +111,7 @@ impl ClaimPlace {
             state: [&tree, STATE.as_bytes()].concat(),
             tree,
             kept,
+            not_restored: format!("{NOT_RESTORED}{digits}").into_bytes(),
         }
     }
 
@@ -155,8 +160,24 @@ impl ClaimPlace {
         let file = match openat(&self.above, path(&self.state), flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::ENOENT | Errno::ELOOP) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
+            Err(errno) => {
+                let (name, why) = (tell(&self.state), errno.desc());
+                return Err(Error::other(format!(
+                    "{name} says how far another restore was, and can't be read ({why}): it is of another user. \
+                     Restore with that runAsUser, or remove it if no restore of files runs"
+                )));
+            }
         };
+        // Only what an agent has written as this very user leads anywhere.
+        let found = fstat(&file)?;
+        let kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+        let is_own = found.st_uid == geteuid().as_raw()
+            && found.st_nlink == 1
+            && kind == SFlag::S_IFREG
+            && found.st_mode & 0o777 == 0o600;
+        if !is_own {
+            return Ok(None);
+        }
         let mut text = Vec::new();
         file.take(STATE_LIMIT).read_to_end(&mut text)?;
         let state: Option<PlaceState> = serde_json::from_slice(&text).ok();
@@ -169,15 +190,21 @@ impl ClaimPlace {
         }))
     }
 
-    /// Writes how far it is; on the disk when this returns.
+    /// Writes how far it is; on the disk when this returns. What could not be read again is not written.
     pub fn write_state(&self, state: &PlaceState) -> Result<(), Error> {
+        let text = serde_json::to_vec(state)?;
+        if text.len() as u64 >= STATE_LIMIT {
+            return Err(Error::other(
+                "there are too many entries to move one by one",
+            ));
+        }
         let new = [&self.state, ".new".as_bytes()].concat();
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         unlink(&self.above, &new)?;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         let mut file = File::from(openat(&self.above, path(&new), flags, mode)?);
-        file.write_all(&serde_json::to_vec(state)?)?;
+        file.write_all(&text)?;
         file.sync_all()?;
         renameat(&self.above, path(&new), &self.above, path(&self.state))?;
         Ok(fsync(&self.above)?)
@@ -196,9 +223,19 @@ impl ClaimPlace {
     }
 
     /// Removes what was unpacked and did not take the place of anything. It is of this restore alone: its
-    /// name and the file beside it say so.
-    pub fn remove_tree(&self) -> Result<(), Errno> {
-        remove_all(&self.above, &self.tree)
+    /// name and the file beside it say so. That it was announced is taken back before: a part of it must never
+    /// take the name.
+    pub fn discard(&self, state: &PlaceState) -> Result<(), Error> {
+        if state.new.is_some() {
+            self.write_state(&PlaceState {
+                new: None,
+                before: Vec::new(),
+                after: Vec::new(),
+                ..state.clone()
+            })?;
+        }
+        remove_all(&self.above, &self.tree)?;
+        self.remove_state()
     }
 
     /// What is under that name, beside the directory.
@@ -390,14 +427,23 @@ mod tests {
         fs::write(outside.path().join("kept"), "x").unwrap();
         fs::write(claim.path().join("kept"), "x").unwrap();
         let place = ClaimPlace::open(claim.path(), "b", UID).unwrap();
+        let state = PlaceState {
+            restore: UID.to_owned(),
+            name: hex::encode("b"),
+            new: Some(1),
+            before: Vec::new(),
+            after: Vec::new(),
+        };
+        place.write_state(&state).unwrap();
         place.make_tree().unwrap();
         let tree = claim.path().join(".holdfast-restore-11111111");
         fs::create_dir_all(tree.join("deep/er")).unwrap();
         fs::write(tree.join("deep/er/file"), "x").unwrap();
         std::os::unix::fs::symlink(outside.path(), tree.join("out")).unwrap();
-        place.remove_tree().unwrap();
+        place.discard(&state).unwrap();
         assert!(!tree.exists());
         assert!(outside.path().join("kept").exists() && claim.path().join("kept").exists());
-        place.remove_tree().unwrap();
+        place.discard(&state).unwrap();
+        assert_eq!(place.read_state().unwrap(), None);
     }
 }

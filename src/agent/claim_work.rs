@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, openat};
-use nix::sys::stat::{Mode, fstat};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::fstat;
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::syncfs;
 
@@ -18,7 +18,7 @@ use crate::wording::{count, number};
 
 use super::claim_place::{ClaimPlace, PlaceState, is_directory};
 use super::directory_swap::{FilesStep, announce, is_as_before, is_killed, look_ahead, swap};
-use super::directory_walk::{DIRECTORY, Walked, walk_into};
+use super::directory_walk::{Walked, open_below, walk_into};
 use super::named_paths::tell;
 use super::restored_owner::{Owner, apply};
 use super::unpack::{UnpackError, Unpacked, unpack};
@@ -88,7 +88,8 @@ impl ClaimWork {
             )),
         })?;
         let place = if is_beside { place.beside(uid) } else { place };
-        let lock = lock(&place.above)?;
+        // All of the claim: one restore may move what another one works in.
+        let lock = lock(claim)?;
         let unread = |error: Error| failed(format!("what is on the claim can't be read: {error}"));
         let mut put_right = Vec::new();
         for (other, state) in place.left_behind().map_err(unread)? {
@@ -109,9 +110,13 @@ impl ClaimWork {
                     state.restore
                 )));
             }
-            Some(state) if state.new.is_some() => Left::Announced(state),
-            Some(_) => {
-                place.remove_tree().map_err(Error::from).map_err(unread)?;
+            // What has begun to take names was compared, and goes on.
+            Some(state) if state.new.is_some() && !is_as_before(&place, &state) => {
+                Left::Announced(state)
+            }
+            // What has not is unpacked and compared again: others may have written to it meanwhile.
+            Some(state) => {
+                place.discard(&state).map_err(unread)?;
                 Left::Nothing
             }
             None if place.find(&place.tree).is_ok_and(|found| found.is_none()) => Left::Nothing,
@@ -237,8 +242,7 @@ impl ClaimWork {
         if !is_as_before(&self.place, &state) {
             return Ok(false);
         }
-        self.place.remove_tree()?;
-        self.place.remove_state()?;
+        self.place.discard(&state)?;
         Ok(true)
     }
 
@@ -279,8 +283,7 @@ fn put_right_other(
 ) -> Result<String, Error> {
     let restore = &state.restore;
     if is_as_before(place, state) {
-        place.remove_tree()?;
-        place.remove_state()?;
+        place.discard(state)?;
         return Ok(format!("what restore {restore} had unpacked is removed"));
     }
     swap(place, state, after)?;
@@ -290,10 +293,10 @@ fn put_right_other(
     ))
 }
 
-/// Locks the directory, where its file system can.
-fn lock(above: &OwnedFd) -> Result<Option<Flock<OwnedFd>>, NotBegun> {
+/// Locks the claim, where its file system can.
+fn lock(claim: &Path) -> Result<Option<Flock<OwnedFd>>, NotBegun> {
     let unread = |errno: Errno| NotBegun::Refused(format!("it can't be opened: {}", errno.desc()));
-    let own = openat(above, c".", DIRECTORY, Mode::empty()).map_err(unread)?;
+    let own = open_below(claim, "").map_err(unread)?;
     match Flock::lock(own, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
         Err((_, Errno::EWOULDBLOCK)) => Err(NotBegun::Another),

@@ -90,10 +90,11 @@ fn the_same_restore_begins_again_or_goes_on_wherever_it_was_killed() {
         assert!(now == "old" || now == "new");
         let (work, left, put_right) = scene.begin(UID, nothing_after());
         assert_eq!(put_right, [""; 0]);
-        assert_eq!(
-            left == Left::Nothing,
-            [FilesStep::Begun, FilesStep::Unpacked].contains(&step)
+        let is_begun_again = matches!(
+            step,
+            FilesStep::Begun | FilesStep::Unpacked | FilesStep::Announced
         );
+        assert_eq!(left == Left::Nothing, is_begun_again, "{step:?}");
         if left == Left::Nothing {
             let unpacked = work
                 .unpack(scene.archive.as_slice(), &AtomicU64::new(0))
@@ -166,6 +167,7 @@ fn only_one_works_in_a_directory_and_what_others_made_is_not_touched() {
     assert!(theirs.join("kept").exists());
     // A forged file that says that it is of a restore leads nowhere but below the same directory.
     let forged = r#"{"restore": "22222222", "name": "2e2e", "new": 1}"#;
+    // An agent's own files are 0600; this one is of anybody.
     fs::write(
         scene.claim.path().join(".holdfast-restore-22222222.json"),
         forged,
@@ -236,4 +238,61 @@ fn what_is_not_on_the_disk_as_the_manifest_says_is_told() {
     // What was unpacked goes, and nothing else.
     assert!(work.clear().unwrap());
     assert_eq!(scene.names(), ["images"]);
+}
+
+#[test]
+fn what_was_announced_and_is_being_removed_never_takes_the_name() {
+    let scene = Scene::new();
+    scene.killed_after(UID, FilesStep::Announced);
+    // As an application of the same user could do, and as a removal that was killed leaves it.
+    let tree = scene.claim.path().join(".holdfast-restore-11111111");
+    fs::remove_file(tree.join("a")).unwrap();
+    fs::write(tree.join("forged"), "x").unwrap();
+    let (work, left, _) = scene.begin(UID, nothing_after());
+    assert_eq!(left, Left::Nothing, "it is unpacked and compared again");
+    assert!(!tree.exists());
+    work.unpack(scene.archive.as_slice(), &AtomicU64::new(0))
+        .unwrap();
+    work.swap(left).unwrap();
+    assert_eq!(scene.read("images/a").as_deref(), Some("new"));
+    assert_eq!(scene.read("images/forged"), None);
+
+    // That it was announced is taken back before anything of it goes.
+    let scene = Scene::new();
+    scene.killed_after(UID, FilesStep::Announced);
+    let place = ClaimPlace::open(scene.claim.path(), "images", UID).unwrap();
+    let state = place.read_state().unwrap().unwrap();
+    assert!(state.new.is_some());
+    fs::create_dir(tree_of(&scene).join("busy")).unwrap();
+    let blocked = tree_of(&scene);
+    fs::rename(&blocked, scene.claim.path().join("elsewhere")).unwrap();
+    fs::write(&blocked, "no directory").unwrap();
+    place.discard(&state).unwrap_err();
+    assert_eq!(place.read_state().unwrap().unwrap().new, None);
+}
+
+fn tree_of(scene: &Scene) -> std::path::PathBuf {
+    scene.claim.path().join(".holdfast-restore-11111111")
+}
+
+#[test]
+fn a_file_of_another_user_or_that_others_may_write_says_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let scene = Scene::new();
+    scene.killed_after(OTHER, FilesStep::Exchanged);
+    let file = scene.claim.path().join(".holdfast-restore-99999999.json");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    let (_, _, put_right) = scene.begin(UID, nothing_after());
+    assert_eq!(put_right, [""; 0]);
+    assert!(
+        scene
+            .claim
+            .path()
+            .join(".holdfast-restore-99999999")
+            .exists()
+    );
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::hard_link(&file, scene.claim.path().join("second")).unwrap();
+    assert_eq!(scene.begin(UID, nothing_after()).2, [""; 0]);
 }

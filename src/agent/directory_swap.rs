@@ -122,7 +122,11 @@ pub fn swap(place: &ClaimPlace, state: &PlaceState, after: AfterStep<'_>) -> Res
                     return Err(error);
                 }
                 return Err(match put_back(place, state) {
-                    Ok(()) => Error::other(format!("{error}. Every entry is where it was")),
+                    Ok(()) => Error::other(format!(
+                        "{error}. Every entry is where it was; what was restored is kept as {}, because others may \
+                         have written to it",
+                        tell(&place.not_restored)
+                    )),
                     Err(back) => Error::other(format!(
                         "{error}, and not every entry could be put back ({back}): what is not there is in {}",
                         tell(&place.kept)
@@ -203,8 +207,12 @@ fn swap_entries(place: &ClaimPlace, state: &PlaceState, after: AfterStep<'_>) ->
         Err(Errno::ENOENT) => return remove_if_empty(root, &place.kept),
         Err(errno) => return Err(errno.into()),
     };
-    for name in state.before.iter().filter_map(|name| unhex(name)) {
-        if find(&kept, &name)?.is_none() && find(root, &name)?.is_some() {
+    let new: BTreeSet<&String> = state.after.iter().collect();
+    for old in &state.before {
+        let Some(name) = unhex(old) else { continue };
+        // The new one of its name is there already where the old one went by itself.
+        let is_old = !new.contains(old) || find(&tree, &name)?.is_some();
+        if is_old && find(&kept, &name)?.is_none() && find(root, &name)?.is_some() {
             move_entry(root, &kept, &name)?;
             after(FilesStep::EntryKept)?;
         }
@@ -251,7 +259,10 @@ fn put_back(place: &ClaimPlace, state: &PlaceState) -> Result<(), Error> {
         move_entry(&kept, root, &name)?;
     }
     unlinkat(root, path(&place.kept), UnlinkatFlags::RemoveDir)?;
-    Ok(fsync(root)?)
+    // Its entries had their names: what others wrote to them meanwhile must not go.
+    rename_to_new((root, &place.tree), (root, &place.not_restored))?;
+    fsync(root)?;
+    place.remove_state()
 }
 
 fn open_or_make(above: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {

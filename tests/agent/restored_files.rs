@@ -367,7 +367,7 @@ async fn what_is_not_the_set_changes_nothing() {
     put_manifest(&mut files, &wrong);
     let failure = refused(&files).await;
     assert!(
-        failure.message.contains("it has claim uploads"),
+        failure.message.contains("it has \"claim uploads\""),
         "{}",
         failure.message
     );
