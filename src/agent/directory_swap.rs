@@ -221,14 +221,22 @@ fn swap_entries(place: &ClaimPlace, state: &PlaceState, after: AfterStep<'_>) ->
             after(FilesStep::EntryMoved)?;
         }
     }
-    for name in list(&tree)? {
-        move_entry(&tree, root, &name)?;
-        after(FilesStep::EntryMoved)?;
+    for name in state.after.iter().filter_map(|name| unhex(name)) {
+        if find(&tree, &name)?.is_some() {
+            move_entry(&tree, root, &name)?;
+            after(FilesStep::EntryMoved)?;
+        }
     }
     for directory in [&kept, root] {
         fsync(directory)?;
     }
-    unlinkat(root, path(&place.tree), UnlinkatFlags::RemoveDir)?;
+    match unlinkat(root, path(&place.tree), UnlinkatFlags::RemoveDir) {
+        // What others have put there is theirs.
+        Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
+            rename_to_new((root, &place.tree), (root, &place.not_restored))?;
+        }
+        removed => removed?,
+    }
     remove_if_empty(root, &place.kept)
 }
 
