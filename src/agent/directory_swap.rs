@@ -210,7 +210,7 @@ fn swap_entries(place: &ClaimPlace, state: &PlaceState, after: AfterStep<'_>) ->
     let new: BTreeSet<&String> = state.after.iter().collect();
     for old in &state.before {
         let Some(name) = unhex(old) else { continue };
-        // The new one of its name is there already where the old one went by itself.
+        // The new one of its name already exists where the old one went by itself.
         let is_old = !new.contains(old) || find(&tree, &name)?.is_some();
         if is_old && find(&kept, &name)?.is_none() && find(root, &name)?.is_some() {
             move_entry(root, &kept, &name)?;
