@@ -34,6 +34,9 @@ pub enum AgentCommand {
     Backup,
     /// Restore the backup set that `HOLDFAST_REQUEST` names, and report to its `DatabaseRestore`.
     Restore,
+    /// Restore the files of the directory that `HOLDFAST_REQUEST` names into its claim, and report to its
+    /// `DatabaseRestore`.
+    RestoreFiles,
     /// Restore the backup set that `HOLDFAST_REQUEST` names into the throwaway server of this pod, which shows
     /// whether it can be restored, and report to its `DatabaseRestore`.
     Drill,
@@ -65,6 +68,7 @@ pub async fn run(command: AgentCommand) -> anyhow::Result<()> {
         }
         AgentCommand::Copy => Box::pin(copy::run_copy(read_request()?, &read_job_name()?)).await,
         AgentCommand::Restore => Box::pin(restore::run_restore(read_request()?)).await,
+        AgentCommand::RestoreFiles => Box::pin(restore::run_files(read_request()?)).await,
         AgentCommand::Drill => Box::pin(restore::run_drill(read_request()?)).await,
         AgentCommand::Scratch(arguments) => scratch::run_scratch(arguments).await,
     }

@@ -15,20 +15,23 @@ use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use tar::Builder;
 
+use super::entry_digest::{AnyOrder, EntryDigest};
 use super::named_paths::{components, tell};
 use super::tar_entry::{Kept, append_directory, append_file, append_link};
 
 /// What `mkfs` makes on a volume of its own, for root only. No application's file is in there.
 const RECOVERED_BY_FSCK: &[u8] = b"lost+found";
+/// What the names begin with that a restore of files gives to what it makes at the top of a claim.
+pub const OF_RESTORES: &[u8] = b".holdfast-";
 /// How many directories deep it is read: each is open meanwhile.
-const DEPTH: usize = 200;
+pub const DEPTH: usize = 200;
 /// The most files that are named of those that could not be archived as they are.
 const NAMED: usize = 20;
 /// What a data directory of Postgres has.
 const OF_POSTGRES: (&[u8], &CStr) = (b"PG_VERSION", c"global/pg_control");
 
 /// How a directory is opened: itself, and not what a link leads to.
-const DIRECTORY: OFlag = OFlag::O_RDONLY
+pub const DIRECTORY: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
@@ -49,6 +52,8 @@ pub struct Walked {
     pub bytes: u64,
     /// Digest of the list of entries with their content, in hex.
     pub blake3: String,
+    /// The same of the entries in any order.
+    pub any_order: AnyOrder,
     /// Sockets, pipes and devices, which are left out.
     pub special: u64,
     /// Files that were written to while they were read.
@@ -70,7 +75,7 @@ pub fn walk_into(claim: &Path, path: &str, writer: impl Write) -> Result<Walked,
     let mut walk = Walk {
         archive: Builder::new(writer),
         walked: Walked::default(),
-        digest: blake3::Hasher::new(),
+        digest: EntryDigest::default(),
         is_whole_claim: path.is_empty(),
     };
     match open_below(claim, path) {
@@ -78,13 +83,14 @@ pub fn walk_into(claim: &Path, path: &str, writer: impl Write) -> Result<Walked,
         Err(errno) => walk.walked.missing = Some(errno.desc().to_owned()),
     }
     let mut walked = walk.walked;
-    walked.blake3 = walk.digest.finalize().to_hex().to_string();
+    walked.blake3 = walk.digest.in_order();
+    walked.any_order = walk.digest.in_any_order();
     walk.archive.into_inner()?.flush()?;
     Ok(walked)
 }
 
 /// Opens a directory name by name, so that no link is followed on the way.
-fn open_below(claim: &Path, path: &str) -> Result<OwnedFd, Errno> {
+pub fn open_below(claim: &Path, path: &str) -> Result<OwnedFd, Errno> {
     let mut directory = open(claim, DIRECTORY, Mode::empty())?;
     for name in components(path.as_bytes()) {
         if name == b".." {
@@ -98,7 +104,7 @@ fn open_below(claim: &Path, path: &str) -> Result<OwnedFd, Errno> {
 struct Walk<W: Write> {
     archive: Builder<W>,
     walked: Walked,
-    digest: blake3::Hasher,
+    digest: EntryDigest,
     is_whole_claim: bool,
 }
 
@@ -124,7 +130,7 @@ impl<W: Write> Walk<W> {
             let name = entry.file_name();
             let is_left_out = match name.to_bytes() {
                 b"." | b".." => true,
-                name => depth == 0 && self.is_whole_claim && name == RECOVERED_BY_FSCK,
+                name => depth == 0 && self.is_whole_claim && is_no_applications(name),
             };
             if is_left_out {
                 continue;
@@ -182,7 +188,7 @@ impl<W: Write> Walk<W> {
             Ok((directory, found)) => {
                 append_directory(&mut self.archive, path, kept(&found))?;
                 self.walked.directories += 1;
-                self.list(b'5', path, 0, blake3::hash(&[]));
+                self.digest.add(b'5', path, 0, &blake3::hash(&[]));
                 self.read(&directory, path, depth + 1)
             }
             Err(errno) => {
@@ -227,7 +233,7 @@ impl<W: Write> Walk<W> {
         let (digest, fault) = (content.digest.finalize(), content.fault);
         self.walked.files += 1;
         self.walked.bytes += size;
-        self.list(b'0', path, size, digest);
+        self.digest.add(b'0', path, size, &digest);
         match fault {
             Some(Fault::Unread(why)) => self.note_unread(path, &why),
             Some(Fault::Shorter) => self.note_changed(path),
@@ -251,20 +257,12 @@ impl<W: Write> Walk<W> {
                 let target = target.as_bytes();
                 append_link(&mut self.archive, path, kept(found), target)?;
                 self.walked.links += 1;
-                self.list(b'2', path, target.len() as u64, blake3::hash(target));
+                let (size, content) = (target.len() as u64, blake3::hash(target));
+                self.digest.add(b'2', path, size, &content);
             }
             Err(errno) => self.note_failure(path, errno),
         }
         Ok(())
-    }
-
-    /// Adds an entry to the digest of the list: its type as in the archive, its path, and its content.
-    fn list(&mut self, kind: u8, path: &[u8], size: u64, content: blake3::Hash) {
-        self.digest.update(&[kind]);
-        self.digest.update(&(path.len() as u64).to_le_bytes());
-        self.digest.update(path);
-        self.digest.update(&size.to_le_bytes());
-        self.digest.update(content.as_bytes());
     }
 
     fn note_failure(&mut self, path: &[u8], errno: Errno) {
@@ -294,6 +292,12 @@ impl<W: Write> Walk<W> {
             self.walked.remarks.push(format!("{path}: {why}"));
         }
     }
+}
+
+/// Whether nothing of an application is behind a name at the top of a claim.
+#[must_use]
+pub fn is_no_applications(name: &[u8]) -> bool {
+    name == RECOVERED_BY_FSCK || name.starts_with(OF_RESTORES)
 }
 
 /// What the first directory is called in a message.

@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::directory_walk::is_no_applications;
 use super::named_paths::{FirstNames, NamedPaths, components, tell};
 
-/// What `mkfs` makes on a volume of its own, for root only. No application's file is in there.
-const RECOVERED_BY_FSCK: &str = "lost+found";
 /// Directories that are read at once. What is deeper makes a level above be kept in memory.
 const OPEN_DIRECTORIES: usize = 64;
 
@@ -111,7 +110,8 @@ pub fn walk(
 ) -> Option<Walked> {
     let mut walked = Walked::default();
     let is_wanted = |entry: &DirEntry| {
-        !(is_whole_claim && entry.depth() == 1 && entry.file_name() == RECOVERED_BY_FSCK)
+        let name = entry.file_name().as_bytes();
+        !(is_whole_claim && entry.depth() == 1 && is_no_applications(name))
     };
     let entries = WalkDir::new(directory)
         .follow_links(false)

@@ -17,7 +17,9 @@ use crate::api::{
 };
 use crate::store::StoreLimits;
 
+use super::claim_work::nothing_after;
 use super::drill::{DrillOrder, prove_set};
+use super::restore_directory::{DirectoryOrder, restore_directory};
 use super::restore_order::RestoreWatcher;
 use super::restore_pod::find_server_now;
 use super::restore_starts::{Starts, may_be_closed, restore_in_starts};
@@ -80,13 +82,26 @@ impl RestoreWatcher for Shown<'_> {
 
 /// Restores a set and reports it. One that failed is an error, so that its Job fails, too.
 pub async fn run_restore(request: RestoreRequest) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        request.files.is_none(),
+        "files are restored by another task, and the request says otherwise, which is a fault of the operator"
+    );
+    run(request, "spec.restore.deadline").await
+}
+
+/// Restores the files of one directory and reports it.
+pub async fn run_files(request: RestoreRequest) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        request.files.is_some() && request.into != RestoreTarget::Scratch,
+        "no directory is named, or files are to be restored into Scratch, which is a fault of the operator"
+    );
     run(request, "spec.restore.deadline").await
 }
 
 /// The same into the throwaway server of this pod, with all that a drill looks at.
 pub async fn run_drill(request: RestoreRequest) -> anyhow::Result<()> {
     anyhow::ensure!(
-        request.into == RestoreTarget::Scratch,
+        request.into == RestoreTarget::Scratch && request.files.is_none(),
         "a drill restores into Scratch, and the request says otherwise, which is a fault of the operator"
     );
     run(request, "spec.drill.deadline").await
@@ -179,6 +194,16 @@ async fn restore(
 ) -> Result<RestoreReport, AgentFailure> {
     let (client, request) = (shown.client, shown.request);
     let files = MountedFiles::default();
+    if request.files.is_some() {
+        let order = DirectoryOrder {
+            request,
+            files: &files,
+            limits,
+            known: earlier.map(Some),
+            after: nothing_after(),
+        };
+        return Box::pin(restore_directory(order, shown, interrupt)).await;
+    }
     if request.into == RestoreTarget::Scratch {
         let order = DrillOrder {
             request,

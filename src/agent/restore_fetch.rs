@@ -61,17 +61,26 @@ pub async fn hash_objects(
 ) -> Result<(), AgentFailure> {
     let all = manifest.objects.iter();
     for object in all.filter(|object| with_files || !manifest.is_of_files(object)) {
-        let key = format!("{path}/{}", object.name);
-        let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
-        let sending = async move { (store.send_object(&key, object.size, &sender).await, key) };
-        let discard = async { while receiver.recv().await.is_some() {} };
-        let ((outcome, key), ()) = tokio::join!(sending, discard);
-        let sha256 = outcome.map_err(|error| explain(error, &key))?;
-        if sha256 != object.sha256 {
-            return Err(changed(&format!(
-                "`{key}` has other bytes than were stored"
-            )));
-        }
+        hash_object(store, &format!("{path}/{}", object.name), object).await?;
+    }
+    Ok(())
+}
+
+/// Reads an object, and compares it with its digest.
+pub async fn hash_object(
+    store: &S3Store,
+    key: &str,
+    object: &ManifestObject,
+) -> Result<(), AgentFailure> {
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
+    let sending = async move { store.send_object(key, object.size, &sender).await };
+    let discard = async { while receiver.recv().await.is_some() {} };
+    let (outcome, ()) = tokio::join!(sending, discard);
+    let sha256 = outcome.map_err(|error| explain(error, key))?;
+    if sha256 != object.sha256 {
+        return Err(changed(&format!(
+            "`{key}` has other bytes than were stored"
+        )));
     }
     Ok(())
 }
@@ -196,7 +205,7 @@ pub fn changed(what: &str) -> AgentFailure {
     AgentFailure {
         reason: reasons::SET_CHANGED.to_owned(),
         message: format!(
-            "{what}, so the set is not restored. The present database is unchanged. Restore another set: \
+            "{what}, so the set is not restored. What is there is unchanged. Restore another set: \
              `kubectl get dbbackup`"
         ),
     }

@@ -20,7 +20,17 @@ pub fn read_identities(
     files: &MountedFiles,
     manifest: &Manifest,
 ) -> Result<Option<Arc<Identities>>, String> {
-    if !is_encrypted(manifest) {
+    read_identities_for(request, files, manifest, is_encrypted(manifest))
+}
+
+/// The same where the caller knows whether what it reads of the set is encrypted.
+pub fn read_identities_for(
+    request: &RestoreRequest,
+    files: &MountedFiles,
+    manifest: &Manifest,
+    is_encrypted: bool,
+) -> Result<Option<Arc<Identities>>, String> {
+    if !is_encrypted {
         return Ok(None);
     }
     let identities = choose(request, files, manifest)?;

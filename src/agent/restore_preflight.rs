@@ -85,8 +85,8 @@ pub fn problems_of(manifest: &Manifest) -> Vec<String> {
 fn look_at_directories(manifest: &Manifest, found: &mut Preflight) {
     for directory in &manifest.directories {
         found.warnings.push(format!(
-            "the files of claim {} are in the set ({}) and are not brought back: unpack them by hand, as \
-             docs/backup.md says",
+            "the files of claim {} are in the set ({}) and are not restored with the databases: kubectl holdfast \
+             restore NAME --files-only",
             quoted(&directory.claim, SHOWN),
             quoted(&directory.object, SHOWN)
         ));

@@ -5,11 +5,11 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RestoreReport, SetSource};
+use super::{RestoreReport, RestoredFiles, SetSource};
 
 /// A request to restore data: it binds a volume to its claim again, or restores a backup into a new
 /// database of the same server, which takes the place of the present one or stays beside it, or into a
-/// throwaway server, which proves the backup.
+/// throwaway server, which proves the backup; or it restores the files of a directory.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "holdfast.dev",
@@ -73,9 +73,9 @@ use super::{RestoreReport, SetSource};
     .message("spec.into must be Replace for a volume: it is mounted instead of the present volume, \
         which is kept"))]
 #[x_kube(validation = Rule::new("!has(self.dryRun) || !self.dryRun || (self.into != 'Scratch' && \
-    !has(self.from.volume))")
+    !has(self.from.volume) && !has(self.files))")
     .message("spec.dryRun is for a backup with into: Replace or Beside. A drill (Scratch) changes nothing \
-        anyway; for a volume: kubectl holdfast recover --dry-run"))]
+        anyway; for a volume: kubectl holdfast recover --dry-run; files have none"))]
 #[x_kube(validation = Rule::new("self.into != 'Replace' || (has(self.dryRun) && self.dryRun) || \
     (has(self.confirm) && \
     self.confirm != self.database)")
@@ -89,6 +89,10 @@ use super::{RestoreReport, SetSource};
 #[x_kube(validation = Rule::new("!has(self.tables) || self.into == 'Beside'")
     .message("spec.tables needs into: Beside: tables are restored into a new database, and the present one \
         stays as it is. Copy their rows from there"))]
+#[x_kube(validation = Rule::new("!has(self.files) || (self.into != 'Scratch' && \
+    !has(self.from.volume) && !has(self.tables))")
+    .message("spec.files goes with a backup and with into: Replace or Beside, and without tables: it restores \
+        the files of one directory and nothing else"))]
 pub struct DatabaseRestoreSpec {
     /// Name of the `ProtectedDatabase` in the same namespace.
     #[schemars(
@@ -128,6 +132,11 @@ pub struct DatabaseRestoreSpec {
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub tables: Vec<String>,
+    /// Restores the files of this directory instead of databases: into a new directory of the same claim, which
+    /// is compared with the manifest and then takes the name of the present one, which is kept, or stays beside
+    /// it. The databases are not touched, nor are other directories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<RestoredFiles>,
 }
 
 /// Where restored data comes from; exactly one field.
@@ -184,8 +193,8 @@ pub struct DatabaseRestoreStatus {
     /// What happened and what to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What the restore stops or removes, with the UID of each object. Each is listed here at least
-    /// one pass before it happens.
+    /// What the restore stops or removes, or the claim that it writes files to, with the UID of each
+    /// object. Each is listed here at least one pass before it happens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub announced: Vec<String>,
@@ -258,6 +267,12 @@ impl DatabaseRestore {
     #[must_use]
     pub fn changes_something(&self) -> bool {
         self.spec.into != RestoreTarget::Scratch && !self.is_dry_run()
+    }
+
+    /// Whether it restores files, and no database.
+    #[must_use]
+    pub const fn is_of_files(&self) -> bool {
+        self.spec.files.is_some()
     }
 
     /// Whether it has not ended.

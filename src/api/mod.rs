@@ -49,6 +49,7 @@ pub mod reasons;
 mod restore_report;
 mod restore_request;
 mod restore_settings;
+mod restored_files;
 mod set_reads;
 mod set_source;
 mod storage;
@@ -164,6 +165,7 @@ pub use restore_report::{
 };
 pub use restore_request::{DrillRequest, FreshColumn, RestoreRequest};
 pub use restore_settings::{Restore, default_jobs};
+pub use restored_files::{FilesToRestore, RestoredDirectory, RestoredFiles};
 pub use set_reads::{BackupRead, SampleReport, SetRead, SetRemark};
 pub use set_source::SetSource;
 pub use storage::{VolumeStorage, is_same_handle};

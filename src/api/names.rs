@@ -68,8 +68,8 @@ pub const ACCEPT_CHECK_ANNOTATION: &str = "holdfast.dev/accept-check";
 pub const ACCEPT_NEXT_CHANGE_ANNOTATION: &str = "holdfast.dev/accept-next-change";
 /// Label on everything that belongs to one `ProtectedDatabase` (checks, backups, Jobs): its name.
 pub const DATABASE_LABEL: &str = "holdfast.dev/database";
-/// Label on agent Jobs and their pods: `check`, `files`, `backup`, `restore`, `drill`, `catalog` or
-/// `copy`.
+/// Label on agent Jobs and their pods: `check`, `files`, `backup`, `restore`, `restore-files`,
+/// `drill`, `catalog` or `copy`.
 pub const TASK_LABEL: &str = "holdfast.dev/task";
 /// Annotation on our `CustomResourceDefinition`s and admission policies: the version of Holdfast that
 /// installed them.
@@ -92,6 +92,8 @@ const FILES_MANAGER: &str = "holdfast-agent-files";
 pub const FILES_JOB_PREFIX: &str = "files-";
 /// Field manager of agents that restore a backup.
 pub const RESTORE_AGENT_MANAGER: &str = "holdfast-agent-restore";
+/// What the agent of a Job does that restores files, as in its label.
+pub const RESTORE_FILES_TASK: &str = "restore-files";
 /// Prefix of the names of Jobs that restore a backup; the UID of the `DatabaseRestore` follows.
 pub const RESTORE_JOB_PREFIX: &str = "restore-";
 /// Field manager of the agents that look at the sets in the bucket.

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentFailure, DrillReport, reasons};
+use super::{AgentFailure, DrillReport, RestoredDirectory, reasons};
 
 /// The most databases of one set that a report lists.
 pub const RESTORED_DATABASE_LIMIT: usize = 32;
@@ -72,6 +72,9 @@ pub struct RestoreReport {
     /// What a drill has found in addition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillReport>,
+    /// The directory that `spec.files` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<RestoredDirectory>,
     /// When the agent ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DataDisk, DrillQuery, RestoreTarget, S3Storage, SecretKey, ServerRequest, default_jobs,
+    DataDisk, DrillQuery, FilesToRestore, RestoreTarget, S3Storage, SecretKey, ServerRequest,
+    default_jobs,
 };
 
 /// A restore of a backup set.
@@ -62,6 +63,9 @@ pub struct RestoreRequest {
     /// What a drill looks at, set if and only if `into` is `Scratch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillRequest>,
+    /// The directory whose files are restored instead of databases. Then no server is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesToRestore>,
 }
 
 /// What a drill looks at once the set is restored.

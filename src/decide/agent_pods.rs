@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::build_check::{build_check, target};
 use super::judge::judge_checks;
-use super::restore_set::{sample_drill_job, sample_restore_job};
+use super::restore_set::{sample_drill_job, sample_files_job, sample_restore_job};
 use super::running::{primary, running};
 use super::{back_up, check_jobs, files};
 use crate::api::{Agents, CheckTrigger, DatabaseCheck, DatabaseCheckSpec, ProtectedDatabase};
@@ -92,6 +92,9 @@ pub fn agent_pods(observed: &Observed) -> Vec<AgentPod> {
     ) && let Some(job) = sample_restore_job(observed, start, (backup, limits))
     {
         add("restore".to_owned(), of_job(&job), PodMaker::Job(job));
+    }
+    if let Some(job) = sample_files_job(observed, &judged) {
+        add("restore-files".to_owned(), of_job(&job), PodMaker::Job(job));
     }
     if let Some(job) = sample_drill_job(observed, &judged) {
         add("drill".to_owned(), of_job(&job), PodMaker::Job(job));

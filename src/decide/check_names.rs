@@ -66,6 +66,11 @@ pub fn restore_check(database: &str, restore_uid: &str, attempt: i32) -> String 
     }
 }
 
+/// The name of the check that compares the rows with the files that a restore has brought back.
+pub fn files_check(database: &str, restore_uid: &str) -> String {
+    format!("{database}-f{}", short_digest(restore_uid))
+}
+
 fn start_digest(pod_uid: &str, container_id: &str) -> String {
     short_digest(&format!("{pod_uid}\n{container_id}"))
 }

@@ -283,7 +283,7 @@ pub fn files_match(
 }
 
 /// The result of every rule for one check; `None` while some are not checked yet.
-fn file_checks<'a>(
+pub fn file_checks<'a>(
     observed: &'a Observed,
     check: &'a DatabaseCheck,
 ) -> Option<Vec<(&'a FileRule, FileCheck<'a>)>> {

@@ -31,6 +31,7 @@ pub enum Task {
     Files,
     Backup,
     Restore,
+    RestoreFiles,
     Drill,
     Catalog,
     Copy,
@@ -43,6 +44,7 @@ impl Task {
             Self::Files => "files",
             Self::Backup => "backup",
             Self::Restore => "restore",
+            Self::RestoreFiles => names::RESTORE_FILES_TASK,
             Self::Drill => "drill",
             Self::Catalog => "catalog",
             Self::Copy => "copy",
@@ -55,6 +57,7 @@ impl Task {
             Self::Files => "the check of files",
             Self::Backup => "the backup",
             Self::Restore => "the restore",
+            Self::RestoreFiles => "the restore of files",
             Self::Drill => "the drill",
             Self::Catalog => "the look at the sets in the bucket",
             Self::Copy => "the copy of a backup",
@@ -69,10 +72,11 @@ impl Task {
     }
 }
 
-/// Whether the agent of a Job needs the database to stay as it is: no other such Job is started beside it. A
-/// dry run needs nothing.
+/// Whether the agent of a Job needs the database and its files to stay as they are: no other such Job is
+/// started beside it. A dry run needs nothing.
 pub fn uses_the_database(job: &Job) -> bool {
-    Task::Backup.is_of(job) || Task::Restore.is_of(job) && !is_dry_run_job(job)
+    let uses = [Task::Backup, Task::Restore, Task::RestoreFiles];
+    uses.iter().any(|task| task.is_of(job)) && !is_dry_run_job(job)
 }
 
 /// The fact about an agent that is known not to have begun.

@@ -493,9 +493,8 @@ async fn finalize(namespaces: &Api<Namespace>, metadata: &ObjectMeta) -> Result<
         return Ok(());
     }
     namespace.spec.get_or_insert_default().finalizers = Some(Vec::new());
-    let parameters = PostParams::default();
     namespaces
-        .replace_subresource("finalize", name, &parameters, &namespace)
+        .replace_subresource("finalize", name, &PostParams::default(), &namespace)
         .await
         .map(drop)
 }

@@ -113,6 +113,14 @@ const PROJECTED_SOURCES: &[&str] = &["secret", "configMap", "downwardAPI", "clus
 /// The container of a drill that runs beside the agent, and all that it may mount: no key, no token.
 const SERVER: &str = "scratch";
 const SERVER_MOUNTS: &[&str] = &["binary", "scratch", "socket"];
+/// The volume of the one claim that an agent writes to, and the only way in which a Job has it: restoring
+/// files for a DatabaseRestore, with one container that does nothing else.
+const RESTORED: &str = "restored";
+const RESTORES_FILES: &str = "variables.kind == 'jobs' && variables.containers.size() == 1 && \
+    variables.containers.all(c, c.name == 'agent' && !has(c.command) && c.?args.orValue([]) == ['agent', \
+    'restore-files']) && variables.new.metadata.?labels[?'holdfast.dev/task'].orValue('') == 'restore-files' && \
+    variables.new.metadata.?ownerReferences.orValue([]).exists(o, o.kind == 'DatabaseRestore' && \
+    variables.new.metadata.?name.orValue('') == 'restore-' + o.uid)";
 /// What the volume of a drill asks for: an empty one, and no copy of another.
 const SCRATCH_FIELDS: &[&str] = &["accessModes", "resources", "storageClassName", "volumeMode"];
 
@@ -175,7 +183,7 @@ pub(super) fn fence_jobs() -> Vec<Validation> {
         ),
         none(
             "more_volumes",
-            "no files of the node, and claims only to read",
+            "no files of the node, and claims only to read, except for a restore of files",
         ),
         none(
             "more_permitted",
@@ -271,7 +279,8 @@ fn more_volumes() -> String {
     };
     format!(
         "variables.pod.?volumes.orValue([]).filter(v, !({of_volume} || \
-         v.?persistentVolumeClaim.?readOnly.orValue(false) || (has(v.ephemeral) && v.name == {server} && \
+         v.?persistentVolumeClaim.?readOnly.orValue(false) || (has(v.persistentVolumeClaim) && v.name == \
+         {restored} && {RESTORES_FILES}) || (has(v.ephemeral) && v.name == {server} && \
          {more}.size() == 0) || (has(v.projected) && v.projected.?sources.orValue([]).all(s, {of_projected} \
          || (has(s.serviceAccountToken) && s.serviceAccountToken.?audience.orValue('') == ''))))).map(v, \
          variables.path + 'template.spec.volumes[' + v.name + ']')",
@@ -282,6 +291,7 @@ fn more_volumes() -> String {
             SCRATCH_FIELDS
         ),
         server = quote(SERVER),
+        restored = quote(RESTORED),
     )
 }
 

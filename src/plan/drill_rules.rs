@@ -23,6 +23,7 @@ pub fn drills_are_begun_alone(
     if spec.into != RestoreTarget::Scratch
         || spec.accept_suspect.is_some()
         || !spec.tables.is_empty()
+        || spec.files.is_some()
     {
         return Err("it is no drill of a backup that counts");
     }
@@ -79,12 +80,13 @@ pub fn backups_are_proven_by_drills(
     let mut restores = observed.restores.known().into_iter().flatten();
     let found = restores.find(|one| one.metadata.name.as_ref() == Some(&drill.restore));
     let is_drill = found.is_some_and(|one| one.spec.into == RestoreTarget::Scratch);
+    let is_of_files = found.is_some_and(DatabaseRestore::is_of_files);
     let Some(status) = found.and_then(|one| one.status.as_ref()) else {
         return Err("it is by no drill that was read");
     };
     let report = status.report.as_ref();
     let blames = report.is_some_and(RestoreReport::blames_the_set);
-    if !is_drill && (drill.passed || !blames) {
+    if is_of_files || !is_drill && (drill.passed || !blames) {
         return Err("it is by a restore, which has not failed because of the set");
     }
     let is_of_it = status.set.as_ref().is_some_and(|set| is_of(set, backup));

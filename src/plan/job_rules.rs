@@ -5,8 +5,9 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::Step;
 use super::scope::Scope;
-use crate::api::{REQUEST_VARIABLE, RestoreRequest, RestoreState, RestoreTarget, names};
-use crate::world::{Observed, job_end};
+use crate::api::names::{self, RESTORE_FILES_TASK};
+use crate::api::{DatabaseRestore, REQUEST_VARIABLE, RestoreRequest, RestoreState, RestoreTarget};
+use crate::world::{FileClaim, Observed, job_end};
 
 /// Make sure that a Job is deleted only if it is an agent's of this database, as it was read, and its
 /// agent does nothing: it has ended, or it had its time and is known not to have begun.
@@ -64,7 +65,14 @@ pub fn restores_are_confirmed_and_run_once(
     let mut restores = observed.restores.known().into_iter().flatten();
     let uid = restore_of_job(job);
     let restore = restores.find(|restore| uid.is_some() && restore.metadata.uid.as_deref() == uid);
-    if !matches!(task(job).as_deref(), Some("restore" | "drill")) && restore.is_none() {
+    let is_one = |job: &Job| {
+        let task = task(job);
+        matches!(
+            task.as_deref(),
+            Some("restore" | RESTORE_FILES_TASK | "drill")
+        )
+    };
+    if !is_one(job) && restore.is_none() {
         return Ok(());
     }
     let Some(restore) = restore else {
@@ -83,7 +91,11 @@ pub fn restores_are_confirmed_and_run_once(
         return Err("its status has not announced it");
     }
     let is_drill = restore.spec.into == RestoreTarget::Scratch;
-    let kind = if is_drill { "drill" } else { "restore" };
+    let kind = match restore.spec.into {
+        RestoreTarget::Scratch => "drill",
+        _ if restore.is_of_files() => RESTORE_FILES_TASK,
+        _ => "restore",
+    };
     let request = request_of_job(job);
     let has_way = request.as_ref().is_none_or(|request| {
         let server = &request.server;
@@ -92,8 +104,14 @@ pub fn restores_are_confirmed_and_run_once(
             || server.pods.is_some()
             || !server.credentials_secret.is_empty()
     });
-    if task(job).as_deref() != Some(kind) || (is_drill && has_way) {
-        return Err("it is not the Job of its kind, or a drill that reaches the database");
+    let needs_no_way = is_drill || restore.is_of_files();
+    if task(job).as_deref() != Some(kind) || (needs_no_way && has_way) {
+        return Err(
+            "it is not the Job of its kind, or one that reaches the database and does not need it",
+        );
+    }
+    if !is_for_directory(restore, request.as_ref()) {
+        return Err("it is for another directory than the user has named");
     }
     let is_for_set = request.is_some_and(|request| {
         status.set.as_ref().is_some_and(|set| {
@@ -121,9 +139,9 @@ pub fn restores_are_confirmed_and_run_once(
     }
     // What is begun beside a drill or a dry run takes nothing from it, and these take nothing from others.
     let disturbing: &[&str] = if is_drill || is_dry_run {
-        &["restore", "drill"]
+        &["restore", RESTORE_FILES_TASK, "drill"]
     } else {
-        &["backup", "restore"]
+        &["backup", "restore", RESTORE_FILES_TASK]
     };
     let uses_it = |other: &Job| {
         let is_one = task(other).is_some_and(|task| disturbing.contains(&task.as_str()));
@@ -135,6 +153,85 @@ pub fn restores_are_confirmed_and_run_once(
     });
     if planned || jobs.iter().any(uses_it) {
         return Err("another backup or restore of this database is under way");
+    }
+    Ok(())
+}
+
+/// Whether a Job restores the very directory that its `DatabaseRestore` names, or none.
+fn is_for_directory(restore: &DatabaseRestore, request: Option<&RestoreRequest>) -> bool {
+    let asked = restore.spec.files.as_ref();
+    let wanted = asked.map(|asked| (&asked.claim, &asked.path));
+    let files = request.and_then(|request| request.files.as_ref());
+    wanted == files.map(|files| (&files.claim, &files.path))
+}
+
+/// Make sure that an agent writes to a claim only to restore files: to one claim, which the spec names, which is
+/// the one that was announced, and to which nobody else may write unless the user has said so.
+pub fn claims_are_written_only_by_restores_of_files(
+    scope: &Scope<'_>,
+    steps: &[Step],
+    position: usize,
+) -> Result<(), &'static str> {
+    let Step::CreateJob(job) = &steps[position] else {
+        return Ok(());
+    };
+    let pod = job
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.spec.as_ref());
+    let volumes = pod.iter().flat_map(|pod| pod.volumes.iter().flatten());
+    let written: Vec<&str> = volumes
+        .filter_map(|volume| volume.persistent_volume_claim.as_ref())
+        .filter(|claim| claim.read_only != Some(true))
+        .map(|claim| claim.claim_name.as_str())
+        .collect();
+    let labels = job.metadata.labels.as_ref();
+    let task = labels.and_then(|labels| labels.get(names::TASK_LABEL));
+    let restores_files = task.is_some_and(|task| task == RESTORE_FILES_TASK);
+    if !restores_files && written.is_empty() {
+        return Ok(());
+    }
+    let observed = scope.database()?;
+    let request = request_of_job(job);
+    let Some(files) = request.as_ref().and_then(|request| request.files.as_ref()) else {
+        return Err("it writes to a claim and restores no files");
+    };
+    if !restores_files || written != [files.claim.as_str()] {
+        return Err("it writes to another claim than that of its directory");
+    }
+    let backup = observed.database.spec.backup.as_ref();
+    let mut named = backup.iter().flat_map(|backup| &backup.directories);
+    if !named.any(|one| one.claim == files.claim && one.path == files.path) {
+        return Err("spec.backup.directories does not name it");
+    }
+    let Some(claims) = observed.file_claims.known() else {
+        return Err("it is not known which claims there are");
+    };
+    let is_it = |claim: &&FileClaim| claim.claim == files.claim && claim.uid == files.claim_uid;
+    let Some(claim) = claims
+        .iter()
+        .find(is_it)
+        .filter(|claim| !claim.uid.is_empty())
+    else {
+        return Err("it is another claim than was read");
+    };
+    let mut restores = observed.restores.known().into_iter().flatten();
+    let uid = restore_of_job(job);
+    let restore = restores.find(|restore| uid.is_some() && restore.metadata.uid.as_deref() == uid);
+    let status = restore.and_then(|restore| restore.status.as_ref());
+    let is_announced = status.is_some_and(|status| {
+        let mut announced = status.announced.iter();
+        announced.any(|said| said.contains(&format!("({})", claim.uid)))
+    });
+    if !is_announced {
+        return Err("its status has not announced that very claim");
+    }
+    let asked = restore.and_then(|restore| restore.spec.files.as_ref());
+    let is_accepted =
+        asked.is_some_and(|asked| asked.accept_writers == Some(true)) && !files.path.is_empty();
+    let mut pods = claim.pods.iter();
+    if !is_accepted && pods.any(|pod| !pod.ended && pod.may_write_to(&claim.claim, &files.path)) {
+        return Err("others may write to it meanwhile");
     }
     Ok(())
 }

@@ -68,6 +68,10 @@ pub(crate) const RULES: &[(&str, Rule)] = &[
         jobs::restores_are_confirmed_and_run_once,
     ),
     (
+        "claims_are_written_only_by_restores_of_files",
+        jobs::claims_are_written_only_by_restores_of_files,
+    ),
+    (
         "only_backups_go_whose_sets_are_removed",
         backups::only_backups_go_whose_sets_are_removed,
     ),

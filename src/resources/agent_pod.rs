@@ -36,18 +36,20 @@ pub(super) const BACKUP: &str = "backup";
 pub(super) const RESTORE: &str = "restore";
 /// The task of drills.
 pub(super) const DRILL: &str = "drill";
+/// The volume of the one claim that an agent writes to.
+const RESTORED: &str = "restored";
 /// What `pg_dump` takes for values of 100 MiB, which is four times as much, and the agent beside it.
 const BACKUP_MEMORY: &str = "768Mi";
 
 /// What an agent is to do.
 pub(super) struct Task<'a> {
-    /// `check`, `files`, `backup`, `restore`, `drill`, `catalog` or `copy`.
+    /// `check`, `files`, `backup`, `restore`, `restore-files`, `drill`, `catalog` or `copy`.
     pub name: &'a str,
     /// The request as JSON.
     pub request: String,
     /// Which credentials are mounted.
     pub secrets: Secrets,
-    /// The claim whose files are checked, if any.
+    /// The claim whose files are checked or restored, if any.
     pub claim: Option<ExaminedClaim<'a>>,
     /// The directories that belong to the backup set, with their claims.
     pub directories: &'a [BackupDirectory],
@@ -55,7 +57,7 @@ pub(super) struct Task<'a> {
     pub node: Option<&'a str>,
 }
 
-/// A claim of the user whose files are checked.
+/// A claim of the user whose files are checked or restored.
 pub(super) struct ExaminedClaim<'a> {
     /// Its name.
     pub claim: &'a str,
@@ -66,6 +68,8 @@ pub(super) struct ExaminedClaim<'a> {
     /// The node on which it is mounted already: a volume for one node at a time can be mounted
     /// nowhere else.
     pub node: Option<&'a str>,
+    /// Whether files are restored there. All others only read.
+    pub is_written: bool,
 }
 
 /// The labels of agents' Jobs and pods.
@@ -132,13 +136,14 @@ pub(super) fn build_template(
         install = Some(vec![build_install(settings)]);
     }
     if let Some(claim) = &task.claim {
-        mounts.push(mount("files", FILES_DIRECTORY, true));
-        volumes.push(claim_volume("files", claim.claim));
+        let name = if claim.is_written { RESTORED } else { "files" };
+        mounts.push(mount(name, FILES_DIRECTORY, !claim.is_written));
+        volumes.push(claim_volume(name, claim.claim, !claim.is_written));
     }
     for (place, claim) in claims_of(task.directories).into_iter().enumerate() {
         let name = format!("files-{place}");
         mounts.push(mount(&name, &claim_mount(FILES_DIRECTORY, place), true));
-        volumes.push(claim_volume(&name, claim));
+        volumes.push(claim_volume(&name, claim, true));
     }
     agent.volume_mounts = Some(mounts);
     let mut template = PodTemplateSpec {
@@ -268,12 +273,12 @@ fn prefer_node(node: &str) -> Affinity {
     }
 }
 
-fn claim_volume(name: &str, claim: &str) -> Volume {
+fn claim_volume(name: &str, claim: &str, read_only: bool) -> Volume {
     Volume {
         name: name.to_owned(),
         persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
             claim_name: claim.to_owned(),
-            read_only: Some(true),
+            read_only: Some(read_only),
         }),
         ..Volume::default()
     }

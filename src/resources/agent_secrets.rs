@@ -23,18 +23,23 @@ pub(super) enum Secrets {
     /// Those of the bucket, to read a set, and the private keys of encrypted ones: a drill reaches no server
     /// but its own.
     Drill,
+    /// The same, for a restore of files, which reaches no server at all.
+    Files,
     /// Those of the bucket of backups, and of the copy at this place in the spec.
     Copy(usize),
 }
 
 impl Secrets {
     pub(super) const fn has_postgres(self) -> bool {
-        !matches!(self, Self::Storage | Self::Drill | Self::Copy(_))
+        !matches!(
+            self,
+            Self::Storage | Self::Drill | Self::Files | Self::Copy(_)
+        )
     }
 
     /// Whether the programs of Postgres are needed.
     pub(super) const fn needs_programs(self) -> bool {
-        !matches!(self, Self::Storage | Self::Copy(_))
+        !matches!(self, Self::Storage | Self::Files | Self::Copy(_))
     }
 
     const fn has_storage(self) -> bool {
@@ -132,7 +137,7 @@ pub(super) fn secrets(
             mode,
         }));
     }
-    if matches!(which, Secrets::Restore | Secrets::Drill) {
+    if matches!(which, Secrets::Restore | Secrets::Drill | Secrets::Files) {
         let restore = database.spec.restore.as_ref();
         let identity = restore.and_then(|restore| restore.identity_secret.as_ref());
         mounts.extend(identity.map(|key| SecretMount {

@@ -63,6 +63,7 @@ pub fn build_files_job(
         user: rule.run_as_user,
         group: rule.run_as_group,
         node,
+        is_written: false,
     };
     let task = Task {
         name: "files",

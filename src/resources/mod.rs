@@ -23,6 +23,7 @@ mod placement;
 mod postgres_image;
 mod quantity;
 mod requests;
+mod restore_files_job;
 mod restore_job;
 mod schedule;
 mod spec_error;
@@ -68,8 +69,9 @@ pub use postgres_image::{
 pub use quantity::bytes_of;
 pub use requests::{
     RestoreTask, WorkloadReference, backup_request, catalog_request, check_request, drill_request,
-    files_request, restore_request,
+    files_request, files_restore_request, restore_request,
 };
+pub use restore_files_job::build_restore_files_job;
 pub use restore_job::build_restore_job;
 pub use schedule::{Schedule, ScheduleError};
 pub use spec_error::SpecError;

@@ -6,9 +6,9 @@ use super::valid_drill::ValidDrill;
 use super::valid_spec::{ValidBackup, ValidVerification};
 use crate::api::{
     Backup, BackupRequest, CatalogRequest, CheckRequest, Connection, DEFAULT_PORT, DataDisk,
-    DatabaseCheck, DatabaseRestore, DrillRequest, FILE_PATH_LIMIT, FilesRequest, FreshColumn,
-    Origin, PodReference, PodSelection, ProtectedDatabase, RestoreRequest, RestoredSet, S3Storage,
-    ServerRequest, WorkloadKind, default_jobs,
+    DatabaseCheck, DatabaseRestore, DrillRequest, FILE_PATH_LIMIT, FilesRequest, FilesToRestore,
+    FreshColumn, Origin, PodReference, PodSelection, ProtectedDatabase, RestoreRequest,
+    RestoredSet, S3Storage, ServerRequest, WorkloadKind, default_jobs,
 };
 
 /// The workload that an agent finds the pod by.
@@ -199,7 +199,46 @@ pub fn restore_request(
         retry_seconds: backup.retry_timeout.as_secs(),
         deadline_seconds: deadline.as_secs(),
         drill: None,
+        files: None,
     })
+}
+
+/// How long a restore of files may take where the spec says nothing about restores.
+const FILES_DEADLINE: Duration = Duration::from_hours(24);
+
+/// What the agent of a restore of files is asked: nothing about any server.
+#[must_use]
+pub fn files_restore_request(
+    database: &ProtectedDatabase,
+    backup: &ValidBackup,
+    deadline: Option<Duration>,
+    (restore, set): (&DatabaseRestore, &RestoredSet),
+    files: FilesToRestore,
+) -> RestoreRequest {
+    let settings = database.spec.restore.as_ref();
+    RestoreRequest {
+        namespace: database.metadata.namespace.clone().unwrap_or_default(),
+        database: database.metadata.name.clone().unwrap_or_default(),
+        database_uid: database.metadata.uid.clone().unwrap_or_default(),
+        restore: restore.metadata.name.clone().unwrap_or_default(),
+        restore_uid: restore.metadata.uid.clone().unwrap_or_default(),
+        server: ServerRequest::default(),
+        claims: Vec::new(),
+        storage: backup.storage.clone(),
+        path: set.path.clone(),
+        manifest_sha256: set.manifest_sha256.clone(),
+        confirmed_only: is_confirmed_only(restore),
+        into: restore.spec.into,
+        dry_run: false,
+        jobs: default_jobs(),
+        tables: Vec::new(),
+        identity_secret: settings.and_then(|settings| settings.identity_secret.clone()),
+        disk: DataDisk::default(),
+        retry_seconds: backup.retry_timeout.as_secs(),
+        deadline_seconds: deadline.unwrap_or(FILES_DEADLINE).as_secs(),
+        drill: None,
+        files: Some(files),
+    }
 }
 
 /// How long a drill may take that a user asks for while the spec says nothing about drills.
@@ -252,6 +291,7 @@ pub fn drill_request(
             .map_or(DRILL_DEADLINE, |drill| drill.deadline)
             .as_secs(),
         confirmed_only: is_confirmed_only(restore),
+        files: None,
         drill: Some(DrillRequest {
             queries: asked.map(|asked| asked.queries.clone()).unwrap_or_default(),
             freshness: freshness

@@ -147,6 +147,7 @@ impl Cluster {
                 refuse_agents(&mut store, seconds);
             } else {
                 run_restores(&mut store);
+                run_restores_of_files(&mut store);
                 run_checks(&mut store);
                 run_backups(&mut store);
             }
@@ -285,6 +286,10 @@ impl Cluster {
         });
         if into == "Replace" {
             restore["spec"]["confirm"] = json!(uid);
+        }
+        if let Some(files) = source.get("files") {
+            restore["spec"]["files"] = files.clone();
+            restore["spec"]["from"] = json!({"latestGood": true});
         }
         let restore: DatabaseRestore = super::sample_parts::from(restore);
         let key = key("databaserestores", "atra", "back");
@@ -568,6 +573,35 @@ fn run_restores(store: &mut Store) {
                     {"database": "knowledge_os", "name": "public.experts", "rows": 85},
                     {"database": "knowledge_os", "name": "public.knowledge_nodes", "rows": 26_337},
                 ],
+            });
+        });
+        store.update(&key("jobs", "atra", &name), |job| {
+            job["status"] = json!({"succeeded": 1, "conditions": [{
+                "type": "Complete", "status": "True", "lastTransitionTime": now,
+            }]});
+        });
+    }
+}
+
+/// The same for the Jobs that restore files, which touch no data.
+fn run_restores_of_files(store: &mut Store) {
+    for name in agent_jobs(store, names::RESTORE_FILES_TASK) {
+        let job = store.get("jobs", "atra", &name).cloned();
+        let job = job.unwrap_or_default();
+        let owner = job["metadata"]["ownerReferences"][0]["name"].clone();
+        let restore = owner.as_str().unwrap_or_default();
+        let found = store.get("databaserestores", "atra", restore).cloned();
+        if found.is_none_or(|found| !found["status"]["report"].is_null()) {
+            continue;
+        }
+        let now = jiff::Timestamp::now().to_string();
+        store.update(&key("databaserestores", "atra", restore), |restore| {
+            restore["status"]["report"] = json!({
+                "phase": "Done", "completionTime": now,
+                "files": {
+                    "claim": "uploads", "path": "images", "restoredAs": "images", "isIdentical": true,
+                    "keptAs": "images.before-restore-1", "expectedFiles": 4, "files": 4,
+                },
             });
         });
         store.update(&key("jobs", "atra", &name), |job| {

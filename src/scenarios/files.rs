@@ -42,6 +42,9 @@ fn asked(claims: &[&str]) -> Sample {
             .verification
             .files = claims.iter().map(|claim| rule(claim)).collect();
         let place = |claim: &str, node: Option<&str>| FileClaim {
+            uid: format!("uid-of-{claim}"),
+            terminating: false,
+            pods: Vec::new(),
             claim: claim.to_owned(),
             node: node.map(ToOwned::to_owned),
         };

@@ -63,6 +63,7 @@ mod restore;
 mod restore_crash_points;
 mod restore_disk;
 mod restore_dry_run;
+mod restore_files;
 mod restore_from_backup;
 mod restore_of_damaged;
 mod restore_rules;

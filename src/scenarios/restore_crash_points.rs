@@ -1,7 +1,7 @@
 //! A restore from a backup over the API server in memory: the operator dies at each of its writes, and the
 //! next one finishes what it began, with one Job and without another command.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cluster::{Cluster, agent_jobs};
 use super::crash_points::{assert_covers, operate, protected, sweep};
@@ -149,4 +149,70 @@ async fn at_every_write_while_its_agent_can_not_begin() {
         assert!(cluster.keeps_data(), "{crash:?}");
     })
     .await;
+}
+
+/// Asks for the files of a directory, while no Job runs.
+fn ask_for_files(cluster: &Cluster) {
+    cluster.create(
+        "persistentvolumeclaims",
+        "atra",
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "uploads", "namespace": "atra"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        }),
+    );
+    let directories = json!([{"claim": "uploads", "path": "images"}]);
+    let spec = json!({"spec": {"backup": {"directories": directories}}});
+    cluster.change("protecteddatabases", "atra", "knowledge", &spec);
+    cluster.end_jobs();
+    cluster.ask_from(
+        &json!({"files": {"claim": "uploads", "path": "images"}}),
+        "Replace",
+    );
+}
+
+/// Files are restored by one Job, which is announced with its claim, and no verdict of the data changes.
+#[tokio::test]
+async fn at_every_write_of_a_restore_of_files() {
+    let cluster = protected().await;
+    ask_for_files(&cluster);
+    let writes = sweep(&cluster, operate, |cluster, crash| {
+        let restore = restore_of(cluster);
+        assert_eq!(
+            restore["status"]["state"], "Complete",
+            "{crash:?}: {restore}"
+        );
+        let message = restore["status"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("4 of 4 files"), "{crash:?}: {message}");
+        let uid = restore["metadata"]["uid"].as_str().unwrap_or_default();
+        let jobs = agent_jobs(&cluster.server.store(), "restore-files");
+        assert_eq!(jobs, [format!("restore-{uid}")], "{crash:?}");
+        let claim = cluster.get("persistentvolumeclaims", "atra", "uploads");
+        let of_claim = claim["metadata"]["uid"].as_str().unwrap_or_default();
+        let announced = restore["status"]["announced"].to_string();
+        assert!(
+            !of_claim.is_empty() && announced.contains(of_claim),
+            "{crash:?}: {announced}"
+        );
+        let held = restore["metadata"]["finalizers"].as_array();
+        assert_eq!(held.map_or(0, Vec::len), 0, "{crash:?}: {restore}");
+        for (condition, wanted) in [
+            ("DataVerified", "True"),
+            ("DataReset", "False"),
+            ("Ready", "True"),
+        ] {
+            let is = cluster.condition(condition).map(|(status, _)| status);
+            assert_eq!(is.as_deref(), Some(wanted), "{crash:?}: {condition}");
+        }
+        assert!(cluster.keeps_data(), "{crash:?}");
+    })
+    .await;
+    assert_covers(
+        &writes,
+        &[
+            "PATCH databaserestores/status",
+            "PATCH protecteddatabases",
+            "POST jobs",
+        ],
+    );
 }

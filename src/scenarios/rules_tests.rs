@@ -7,7 +7,7 @@ use super::sample_objects::{check, complete_backup};
 use super::sample_parts::{confirm, confirm_at, delete, known, metadata, rival, time};
 use super::{
     agents, catalog, drill_rules, failed_backups, not_begun, recovery_rules_tests, release,
-    restore_dry_run, restore_rules, sampled,
+    restore_dry_run, restore_files, restore_rules, sampled,
 };
 use crate::api::{
     BackupDemotion, BackupState, BackupVerdict, ConfirmedVerb, DeletionGuard, WorkloadKind, names,
@@ -1041,6 +1041,7 @@ fn cases() -> Vec<Case> {
         not_begun::cases(),
         restore_rules::cases(),
         restore_dry_run::cases(),
+        restore_files::cases(),
         drill_rules::cases(),
         gates(),
         jobs(),

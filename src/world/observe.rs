@@ -71,7 +71,10 @@ pub async fn observe(
     };
     let has_workload = found.is_some() || selected.is_some();
     // One list for everybody who asks about pods.
-    let needs_pods = has_workload || !database.spec.verification.files.is_empty();
+    let backup = database.spec.backup.as_ref();
+    let has_directories = backup.is_some_and(|backup| !backup.directories.is_empty());
+    let has_files = has_directories || !database.spec.verification.files.is_empty();
+    let needs_pods = has_workload || has_files;
     let pods = async {
         let listed = if needs_pods {
             reader.list::<Pod>(&ListParams::default()).await

@@ -91,7 +91,7 @@ pub struct World {
     pub late_backup: Option<LateBackup>,
     /// The agents' service account and role binding.
     pub agent_identity: Fact<AgentIdentity>,
-    /// The claims of `spec.verification.files` that exist.
+    /// The claims of `spec.verification.files` and `spec.backup.directories` that exist.
     pub file_claims: Fact<Vec<FileClaim>>,
 }
 
@@ -131,11 +131,17 @@ impl DerefMut for Observed {
     }
 }
 
-/// A claim whose files a rule names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A claim whose files a rule or a directory of the backup names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileClaim {
     /// Its name.
     pub claim: String,
+    /// Its UID.
+    pub uid: String,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// The pods that have it among their volumes, and have not ended.
+    pub pods: Vec<PodFact>,
     /// A node on which a pod has it.
     pub node: Option<String>,
 }

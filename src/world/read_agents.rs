@@ -43,7 +43,7 @@ impl Reported<'_> {
                 backup.metadata.name.as_ref() == name
                     && status.is_some_and(|status| status.state.is_some())
             }),
-            Some("restore" | "drill") => self.restores.iter().any(|restore| {
+            Some("restore" | "restore-files" | "drill") => self.restores.iter().any(|restore| {
                 let uid = restore.metadata.uid.as_deref().unwrap_or_default();
                 name == Some(&names::restore_job(uid)) && !restore.is_open()
             }),

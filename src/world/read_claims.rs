@@ -96,8 +96,8 @@ impl Reader {
         claim.map(|claim| claim.as_ref().map(ClaimFact::from))
     }
 
-    /// Reads which claims of `spec.verification.files` exist, and on which node a pod has them.
-    /// Asks nothing when there are no such rules.
+    /// Reads which claims of `spec.verification.files` and `spec.backup.directories` exist, and which pods
+    /// have them. Asks nothing when none is named.
     pub(super) async fn file_claims(
         &self,
         database: &ProtectedDatabase,
@@ -120,15 +120,23 @@ impl Reader {
             claims,
         )
         .map(|claims| {
-            let names = claims.items.iter().map(ResourceExt::name_any);
-            names
-                .filter(|name| {
-                    rules.iter().any(|rule| rule.claim == *name)
-                        || directories.iter().any(|one| one.claim == *name)
-                })
-                .map(|claim| FileClaim {
-                    node: node_of(&pods, &claim),
-                    claim,
+            let named = claims.items.iter().filter(|found| {
+                let name = found.name_any();
+                rules.iter().any(|rule| rule.claim == name)
+                    || directories.iter().any(|one| one.claim == name)
+            });
+            named
+                .map(|found| {
+                    let claim = found.name_any();
+                    let has_it = |pod: &&PodFact| !pod.ended && pod.claims.contains(&claim);
+                    let pods: Vec<PodFact> = pods.iter().filter(has_it).cloned().collect();
+                    FileClaim {
+                        uid: found.uid().unwrap_or_default(),
+                        terminating: found.metadata.deletion_timestamp.is_some(),
+                        node: pods.iter().find_map(|pod| pod.node.clone()),
+                        pods,
+                        claim,
+                    }
                 })
                 .collect()
         })
@@ -146,15 +154,6 @@ fn follow_marked(database: &ProtectedDatabase) -> impl Fn(&str) -> bool {
 pub(super) fn is_leaving(database: &ProtectedDatabase) -> bool {
     database.metadata.deletion_timestamp.is_some()
         || database.spec.guard.deletion == DeletionGuard::Off
-}
-
-/// The node of a pod that has the claim.
-fn node_of(pods: &[PodFact], claim: &str) -> Option<String> {
-    let has_claim =
-        |pod: &&PodFact| !pod.ended && pod.claims.iter().any(|candidate| candidate == claim);
-    pods.iter()
-        .filter(has_claim)
-        .find_map(|pod| pod.node.clone())
 }
 
 impl From<&PersistentVolumeClaim> for ClaimFact {

@@ -56,6 +56,7 @@ mod restored_dry_run;
 mod restored_elsewhere;
 mod restored_encrypted;
 mod restored_errors;
+mod restored_files;
 mod restored_killed;
 mod restored_login_trigger;
 mod restored_moved;

@@ -170,6 +170,7 @@ impl Restore {
             retry_seconds: 60,
             deadline_seconds: 600,
             drill: None,
+            files: None,
         };
         let files = MountedFiles {
             postgres_credentials: credentials.path().to_path_buf(),

@@ -20,7 +20,7 @@ use ConditionType::{DataReset, DataVerified, FilesMatch, Ready};
 
 const QUERY: &str = "select example_image_path from trends";
 /// User of the application and owner of its files.
-const OWNER: u32 = 1000;
+pub const OWNER: u32 = 1000;
 
 #[test]
 fn rows_and_files_that_part_are_told() {
@@ -304,7 +304,7 @@ fn the_files_of_a_directory_are_in_the_backup_and_none_that_is_unread_is_passed_
 
 /// A filled server, its application's claim with four files, and rows that name three of them by
 /// the path in the application's container.
-async fn start_with_uploads(scene: &Scene) -> Server {
+pub async fn start_with_uploads(scene: &Scene) -> Server {
     let server = Server::new(scene);
     server.start_filled(scene).await;
     server.sql(
@@ -329,7 +329,7 @@ async fn start_with_uploads(scene: &Scene) -> Server {
 }
 
 /// The pod that has the claim.
-fn build_application(scene: &Scene) -> Value {
+pub fn build_application(scene: &Scene) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "application", "namespace": scene.namespace()}, "spec": {
         "terminationGracePeriodSeconds": 0,
         "securityContext": {"runAsNonRoot": true, "runAsUser": OWNER, "runAsGroup": OWNER, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -344,7 +344,7 @@ fn build_application(scene: &Scene) -> Value {
 }
 
 /// Runs a command in the application's folder.
-fn upload(scene: &Scene, command: &str) -> String {
+pub fn upload(scene: &Scene, command: &str) -> String {
     let arguments = [
         "-n",
         scene.namespace(),
@@ -361,7 +361,7 @@ fn upload(scene: &Scene, command: &str) -> String {
         .unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-fn rule(claim: &str) -> Value {
+pub fn rule(claim: &str) -> Value {
     json!({"claim": claim, "root": "trend_examples", "prefix": "/app/data/trend_examples", "query": QUERY})
 }
 

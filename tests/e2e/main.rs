@@ -52,6 +52,7 @@ mod release;
 mod remembered;
 mod restart;
 mod restored;
+mod restored_files;
 mod restored_from_backup;
 mod same_storage;
 mod shard;

@@ -94,7 +94,7 @@ fn type_roles(runbook: &Runbook<'_>) {
     }
 }
 
-async fn wait_state(scene: &Scene, name: &str, state: RestoreState) -> DatabaseRestore {
+pub async fn wait_state(scene: &Scene, name: &str, state: RestoreState) -> DatabaseRestore {
     let restores = scene.api::<DatabaseRestore>();
     scene
         .wait(&format!("restore {name} to be {state:?}"), async || {

@@ -107,6 +107,7 @@ pub async fn restore(arguments: &RestoreSetArguments) -> Result<()> {
         retry_seconds: 60,
         deadline_seconds: DEADLINE,
         drill: None,
+        files: None,
     };
     let order = RestoreOrder {
         request: &request,

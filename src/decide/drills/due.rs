@@ -85,6 +85,7 @@ fn build(observed: &Observed, name: &str, from: RestoreSource) -> DatabaseRestor
         confirm: None,
         accept_suspect: None,
         tables: Vec::new(),
+        files: None,
     };
     let mut drill = DatabaseRestore::new(name, spec);
     drill.metadata.namespace = Some(observed.namespace_name().to_owned());

@@ -58,13 +58,14 @@ impl Ended<'_> {
     }
 
     /// Whether it says of its set that it can be restored, or that it can't. A restore never says that it can:
-    /// it looks at less.
+    /// it looks at less. One of files says nothing of the databases, which a drill restores.
     fn says_whether(&self) -> bool {
         let report = self.restore.status.as_ref();
         let report = report.and_then(|status| status.report.as_ref());
         if !self.is_drill() {
             let blames = report.is_some_and(RestoreReport::blames_the_set);
-            return self.state == RestoreState::Failed && blames;
+            let is_of_rows = !self.restore.is_of_files();
+            return self.state == RestoreState::Failed && blames && is_of_rows;
         }
         self.state == RestoreState::Complete || disproves(report)
     }

@@ -123,7 +123,7 @@ pub fn chosen_set(
 }
 
 /// The rules ask for this too; here it has words.
-fn refuse_unconfirmed(restore: &DatabaseRestore, observed: &Observed) -> Option<String> {
+pub fn refuse_unconfirmed(restore: &DatabaseRestore, observed: &Observed) -> Option<String> {
     let uid = observed.database.metadata.uid.as_deref();
     let is_confirmed = restore.spec.confirm.as_deref() == uid && uid.is_some();
     match restore.spec.into {
@@ -190,6 +190,7 @@ pub fn sample_restore_job(
         confirm: None,
         accept_suspect: None,
         tables: Vec::new(),
+        files: None,
     };
     let mut restore = DatabaseRestore::new("holdfast-try", spec);
     restore.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());

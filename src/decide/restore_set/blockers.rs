@@ -1,5 +1,7 @@
 //! What a restore from a backup waits for before its Job is created. Pure.
 
+use k8s_openapi::api::batch::v1::Job;
+
 use super::super::bare_pods::leading;
 use super::super::job_end::job_ended;
 use super::super::judge::Judged;
@@ -58,8 +60,12 @@ pub fn refuse_now(
         let of_job = job.metadata.name.as_deref().unwrap_or_default();
         if Task::Backup.is_of(job) {
             Some(format!(
-                "a backup is being taken (Job {of_job}), and a restore ends the sessions of the \
-                 database; this one waits for it"
+                "a backup is being taken (Job {of_job}), and a restore {}; this one waits for it",
+                if restore.is_of_files() {
+                    "replaces the files that it reads"
+                } else {
+                    "ends the sessions of the database"
+                }
             ))
         } else if uses_the_database(job) && restore_of_job(job) != Some(uid) {
             Some(format!(
@@ -70,6 +76,11 @@ pub fn refuse_now(
         }
     });
     Ok(disturbs)
+}
+
+/// Whether a Job restores, whatever and wherever to.
+fn is_restore(job: &Job) -> bool {
+    Task::Restore.is_of(job) || Task::RestoreFiles.is_of(job)
 }
 
 /// What must not be while a drill or a dry run begins. It takes nothing from a backup, and nothing from a
@@ -85,7 +96,7 @@ pub fn refuse_beside_restores(
     let jobs = known(&observed.jobs)?;
     let mut running = jobs.iter().filter(|job| job_ended(job).is_none());
     let other = running.find(|job| {
-        (Task::Restore.is_of(job) || Task::Drill.is_of(job)) && restore_of_job(job) != Some(uid)
+        (is_restore(job) || Task::Drill.is_of(job)) && restore_of_job(job) != Some(uid)
     });
     Ok(other.map(|job| {
         format!(

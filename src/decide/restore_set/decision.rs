@@ -4,7 +4,7 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::super::judge::judge_checks;
 use super::set_decision::{SetDecision, known};
-use super::{begin, drill_begin, drill_end, dry_run_end, ended, under_way};
+use super::{begin, drill_begin, drill_end, dry_run_end, ended, files_begin, files_end, under_way};
 use crate::api::{DatabaseRestore, RestoreReport, RestoreTarget, names};
 use crate::world::Observed;
 
@@ -22,7 +22,9 @@ pub fn decide_set(restore: &DatabaseRestore, observed: &Observed) -> Result<SetD
     let job = of_name.find(|job| job.metadata.name.as_deref() == Some(name.as_str()));
     let is_drill = restore.spec.into == RestoreTarget::Scratch;
     if let Some(report) = before.report.as_ref().filter(|report| is_over(report)) {
-        return Ok(if restore.is_dry_run() {
+        return Ok(if restore.is_of_files() {
+            files_end::decide(restore, observed, &judged, report)
+        } else if restore.is_dry_run() {
             dry_run_end::decide(restore, observed, report)
         } else if is_drill {
             let own = job.filter(|job| is_of(observed, job, restore));
@@ -42,6 +44,7 @@ pub fn decide_set(restore: &DatabaseRestore, observed: &Observed) -> Result<SetD
         ),
         Some(job) => under_way::decide(&before, observed, job),
         None if before.job.is_some() => under_way::job_gone(&before, observed, (&name, restore)),
+        None if restore.is_of_files() => files_begin::decide(restore, observed, &judged)?,
         None if is_drill => drill_begin::decide(restore, observed, &judged)?,
         None => begin::decide(restore, observed, &judged)?,
     };

@@ -100,6 +100,7 @@ pub fn sample_drill_job(observed: &Observed, judged: &Judged<'_>) -> Option<Box<
         confirm: None,
         accept_suspect: None,
         tables: Vec::new(),
+        files: None,
     };
     let mut restore = DatabaseRestore::new("holdfast-try", spec);
     restore.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());

@@ -14,7 +14,7 @@ use super::said;
 use super::set_decision::SetDecision;
 use crate::api::{
     CheckOutcome, CheckTrigger, CheckVerdict, DatabaseCheck, DatabaseRestore, RestorePhase,
-    RestoreReport, RestoreState, RestoreTarget,
+    RestoreReport, RestoreState, RestoreTarget, place,
 };
 use crate::plan::Step;
 use crate::world::Observed;
@@ -65,7 +65,10 @@ pub fn decide(
                     observed,
                     &before,
                     RestoreState::Complete,
-                    format!("{outcome}; check {name} has verified the data{last_words}"),
+                    format!(
+                        "{outcome}; check {name} has verified the data{last_words}{}",
+                        files_left(restore, observed)
+                    ),
                 ),
                 CheckOutcome::Suspected => failed(format!(
                     "{outcome}; check {name} does not accept it: {}{last_words}",
@@ -87,6 +90,34 @@ pub fn decide(
             format!("{outcome}; the check of it has not ended yet"),
         ),
     }
+}
+
+/// What the set has beside databases, and the command for it.
+fn files_left(restore: &DatabaseRestore, observed: &Observed) -> String {
+    let backup = observed.database.spec.backup.as_ref();
+    let directories = backup.map_or(&[][..], |backup| &backup.directories);
+    if directories.is_empty() {
+        return String::new();
+    }
+    let places: Vec<String> = directories
+        .iter()
+        .map(|one| place(&one.claim, &one.path))
+        .collect();
+    let status = restore.status.as_ref();
+    let set = status.and_then(|status| status.set.as_ref());
+    let how = match set.filter(|_| restore.spec.from.set.is_none()) {
+        Some(set) => format!(
+            "kubectl holdfast restore {} -n {} --backup {} --files-only",
+            observed.name(),
+            observed.namespace_name(),
+            set.backup
+        ),
+        None => "a DatabaseRestore with the same from and spec.files for each".to_owned(),
+    };
+    format!(
+        ". FILES ARE NOT RESTORED YET ({}): {how}",
+        crate::wording::list(&places)
+    )
 }
 
 /// What the checks say of the restored data: a good one of whatever trigger, else the newest that was made

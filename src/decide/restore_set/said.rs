@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::super::ready::list;
 use crate::api::{
     DatabaseRestore, DatabaseRestoreStatus, RestorePhase, RestoreReport, RestoreState,
-    RestoreTarget, RestoredSet,
+    RestoreTarget, RestoredSet, place,
 };
 use crate::wording::{count, say_bytes, say_length};
 use crate::world::Observed;
@@ -38,6 +38,18 @@ pub fn next(
     set: &RestoredSet,
     pod: &str,
 ) -> String {
+    if let Some(files) = &restore.spec.files {
+        let end = if restore.spec.into == RestoreTarget::Replace {
+            "which takes its name; what is there is kept"
+        } else {
+            "which stays beside it"
+        };
+        return format!(
+            "next: restore the files of {} of backup {} into a new directory of the same claim, {end}",
+            place(&files.claim, &files.path),
+            set.backup
+        );
+    }
     let databases: Vec<&str> = observed.database.spec.connection.databases().collect();
     if restore.is_dry_run() {
         return format!(
@@ -73,7 +85,12 @@ pub fn progress(status: &DatabaseRestoreStatus) -> String {
     let Some(report) = &status.report else {
         return format!("restoring backup {backup}: its agent has not reported yet");
     };
-    let phase = report.phase.map_or("it begins", say_phase);
+    let say = if report.files.is_some() {
+        say_phase_of_files
+    } else {
+        say_phase
+    };
+    let phase = report.phase.map_or("it begins", say);
     let mut said = format!("restoring backup {backup}: {phase}");
     if let (Some(done), Some(all)) = (report.restored_bytes, report.total_bytes)
         && all > 0
@@ -99,6 +116,17 @@ const fn say_phase(phase: RestorePhase) -> &'static str {
         RestorePhase::Restoring => "rows, indexes and constraints are restored",
         RestorePhase::Verifying => "every row of the new database is compared with the backup",
         RestorePhase::Swapping => "the new database takes the place of the present one",
+        RestorePhase::Done => "it is done",
+    }
+}
+
+const fn say_phase_of_files(phase: RestorePhase) -> &'static str {
+    match phase {
+        RestorePhase::Preflight => "whether the claim can take the files is being looked into",
+        RestorePhase::Hashing => "the archive is compared with its digest",
+        RestorePhase::Restoring => "files are unpacked",
+        RestorePhase::Verifying => "every file is read again and compared with the backup",
+        RestorePhase::Swapping => "the new directory takes the place of the present one",
         RestorePhase::Done => "it is done",
     }
 }

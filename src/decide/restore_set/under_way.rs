@@ -98,6 +98,7 @@ fn of_memory(observed: &Observed, job: &Job) -> &'static str {
 #[derive(Clone, Copy)]
 enum Kind {
     Restore,
+    Files,
     Drill,
     DryRun,
 }
@@ -106,6 +107,8 @@ impl Kind {
     fn of(restore: &DatabaseRestore) -> Self {
         if restore.spec.into == RestoreTarget::Scratch {
             Self::Drill
+        } else if restore.is_of_files() {
+            Self::Files
         } else if restore.is_dry_run() {
             Self::DryRun
         } else {
@@ -116,6 +119,8 @@ impl Kind {
     fn of_job(job: &Job) -> Self {
         if Task::Drill.is_of(job) {
             Self::Drill
+        } else if Task::RestoreFiles.is_of(job) {
+            Self::Files
         } else if is_dry_run_job(job) {
             Self::DryRun
         } else {
@@ -124,8 +129,10 @@ impl Kind {
     }
 }
 
-/// What to expect in the server after an agent that said nothing.
+/// What to expect in the server, or on the claim, after an agent that said nothing.
 fn what_is_there(status: &DatabaseRestoreStatus, kind: Kind) -> &'static str {
+    let phase = status.report.as_ref().and_then(|report| report.phase);
+    let was_swapping = matches!(phase, Some(RestorePhase::Swapping | RestorePhase::Done));
     match kind {
         Kind::Drill => {
             return "nothing is known of the backup by it, and nothing of the database was touched";
@@ -133,9 +140,17 @@ fn what_is_there(status: &DatabaseRestoreStatus, kind: Kind) -> &'static str {
         Kind::DryRun => {
             return "it is not known whether the backup can be restored, and nothing was made or changed";
         }
+        Kind::Files if was_swapping => {
+            return "it was giving the new directory its name, so that leads to the old or to the new files; of a \
+                    whole claim, some entries may be moved. Another restore of the same directory first finishes \
+                    or undoes that. Nothing is deleted: see .holdfast-* and *.before-restore-* on the claim";
+        }
+        Kind::Files => {
+            return "the present files are as they were. What the agent has unpacked is .holdfast-restore-* on the \
+                    claim, and the next restore of the same directory removes it";
+        }
         Kind::Restore => {}
     }
-    let phase = status.report.as_ref().and_then(|report| report.phase);
     match phase {
         Some(RestorePhase::Swapping | RestorePhase::Done) => {
             "it was renaming the databases, so the name leads to the old or to the new one, which may accept no \

@@ -112,7 +112,8 @@ fn say_deleted(status: &mut DatabaseRestoreStatus) {
     let held = names::RESTORING_FINALIZER;
     if !said.contains(held) {
         status.message = Some(format!(
-            "{said}; it was deleted on its way, and its Job may be renaming databases, so it goes on: the \
+            "{said}; it was deleted on its way, and its Job may be renaming databases or \
+             directories, so it goes on: the \
              finalizer {held} keeps it until the Job has ended"
         ));
     }

@@ -183,6 +183,7 @@ fn build_restore(
             .flatten(),
         accept_suspect: (!chosen.set.counts()).then_some(true),
         tables: Vec::new(),
+        files: None,
     };
     let mut restore = DatabaseRestore::new("", spec);
     restore.metadata.name = None;

@@ -98,6 +98,7 @@ fn build_drill(
         confirm: None,
         accept_suspect: accepts_suspect.then_some(true),
         tables: Vec::new(),
+        files: None,
     };
     let mut drill = DatabaseRestore::new(&names::drill(&name, now), spec);
     let owner = database.owner_ref(&());

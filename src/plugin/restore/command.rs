@@ -7,6 +7,7 @@ use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 
 use super::carry_out::{Following, carry_out, fetch_last_check, refuse_without_role};
 use super::dry_run::dry_run;
+use super::files::{WantedFiles, build_restores, describe_files, directories};
 use super::question::{Chosen, Wanted, choose, describe};
 use crate::api::{
     DatabaseBackup, DatabaseRestore, DatabaseRestoreSpec, ProtectedDatabase, RestoreSource,
@@ -40,8 +41,19 @@ pub struct RestoreArguments {
     /// for more. Only with --beside.
     #[arg(long = "table", value_name = "SCHEMA.TABLE", requires = "beside")]
     tables: Vec<String>,
+    /// Restore the files of spec.backup.directories too, after the databases.
+    #[arg(long, conflicts_with = "tables")]
+    files: bool,
+    /// Restore only the files of spec.backup.directories, and no database.
+    #[arg(long, conflicts_with_all = ["tables", "files"])]
+    files_only: bool,
+    /// Restore files although pods may write to their directory: what they write meanwhile is only in the
+    /// directory that is kept.
+    #[arg(long)]
+    accept_writers: bool,
     /// Only look: an agent reads the backup and the server, and says what would happen, what would not be
-    /// restored, and all that stands against it. Nothing is made or changed.
+    /// restored, and all that stands against it. Nothing is made or changed. Of files it is only said what would
+    /// happen.
     #[arg(long, conflicts_with = "no_wait")]
     dry_run: bool,
     /// Don't ask before the present database is replaced.
@@ -85,10 +97,33 @@ pub async fn run(
         into,
         tables: &arguments.tables,
     };
-    write_out(&describe(&database, last.as_ref(), &chosen, wanted, now))?;
-    if let Some(why) = refuse_without_role(cluster, &database) {
+    let (has_rows, has_files) = (
+        !arguments.files_only,
+        arguments.files || arguments.files_only,
+    );
+    if has_rows {
+        write_out(&describe(&database, last.as_ref(), &chosen, wanted, now))?;
+    } else {
+        write_out(&format!(
+            "\nBackup {}: its files.\n",
+            chosen.backup.name_any()
+        ))?;
+    }
+    let wanted_files = WantedFiles {
+        into,
+        accept_suspect: arguments.accept_suspect,
+        accept_writers: arguments.accept_writers,
+    };
+    if has_files {
+        write_out(&describe_files(&database, wanted_files))?;
+    }
+    if let Some(why) = refuse(cluster, &database, (has_rows, has_files)) {
         eprintln!("\nerror: {why}");
         return Ok(ExitStatus::NeedsAttention);
+    }
+    if arguments.dry_run && !has_rows {
+        write_out("Nothing was done.\n")?;
+        return Ok(ExitStatus::Done);
     }
     if arguments.dry_run {
         let restore = build_restore(&database, arguments, &chosen, into);
@@ -96,14 +131,42 @@ pub async fn run(
     }
     if into == RestoreTarget::Replace && !arguments.yes {
         let script = script(cluster, arguments);
-        let question = format!("To replace what database {name} has now");
+        let what = if has_rows { "what" } else { "the files that" };
+        let question = format!("To replace {what} database {name} has now");
         if !ask(&question, name, &script)? {
             eprintln!("Not confirmed; nothing was changed.");
             return Ok(ExitStatus::NotConfirmed);
         }
     }
-    let restore = build_restore(&database, arguments, &chosen, into);
-    carry_out(cluster, &restore, name, &arguments.following).await
+    let mut restores = Vec::new();
+    if has_rows {
+        restores.push(build_restore(&database, arguments, &chosen, into));
+    }
+    if has_files {
+        restores.extend(build_restores(&database, &chosen, wanted_files));
+    }
+    for restore in &restores {
+        let ended = carry_out(cluster, restore, name, &arguments.following).await?;
+        if ended != ExitStatus::Done {
+            return Ok(ended);
+        }
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Why it can't be restored.
+fn refuse(
+    cluster: &Cluster,
+    database: &ProtectedDatabase,
+    (has_rows, has_files): (bool, bool),
+) -> Option<String> {
+    if has_files && directories(database).is_empty() {
+        let name = database.name_any();
+        return Some(format!(
+            "spec.backup.directories of database {name} names no directory, so no backup has files"
+        ));
+    }
+    refuse_without_role(cluster, database).filter(|_| has_rows)
 }
 
 /// The command for a script, once somebody has read what it does.
@@ -119,8 +182,17 @@ fn script(cluster: &Cluster, arguments: &RestoreArguments) -> String {
             };
             format!(" --backup {backup}{suspect}")
         });
+    let flags = [
+        (arguments.files, " --files"),
+        (arguments.files_only, " --files-only"),
+        (arguments.accept_writers, " --accept-writers"),
+    ];
+    let files: String = flags
+        .iter()
+        .filter_map(|(is_set, flag)| is_set.then_some(*flag))
+        .collect();
     format!(
-        "kubectl holdfast restore {} -n {}{}{backup} --yes",
+        "kubectl holdfast restore {} -n {}{}{backup}{files} --yes",
         arguments.name,
         cluster.namespace,
         cluster.context_flag()
@@ -149,6 +221,7 @@ fn build_restore(
             .flatten(),
         accept_suspect: arguments.accept_suspect.then_some(true),
         tables: arguments.tables.clone(),
+        files: None,
     };
     let mut restore = DatabaseRestore::new("", spec);
     restore.metadata.name = None;

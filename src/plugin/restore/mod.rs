@@ -3,6 +3,7 @@
 mod carry_out;
 mod command;
 mod dry_run;
+mod files;
 mod follow;
 mod question;
 mod text;

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::files::build_files_table;
 use crate::api::{DatabaseCheck, DatabaseRestore, RestoreReport, RestoreState};
 use crate::wording::{build_table, count, escaped, number};
 
@@ -35,6 +36,9 @@ pub fn describe_end(restore: &DatabaseRestore, check: Option<&DatabaseCheck>) ->
         return String::new();
     };
     let mut text = String::new();
+    if let Some(files) = &report.files {
+        let _ = write!(text, "\n{}", build_files_table(files));
+    }
     if !report.databases.is_empty() {
         let _ = write!(text, "\n{}", databases(report));
     }

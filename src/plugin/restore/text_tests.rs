@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::files::{WantedFiles, build_restores, describe_files};
 use super::super::question::{Wanted, choose, describe};
 use super::*;
 use crate::api::{DatabaseBackup, ProtectedDatabase, RestoreTarget};
@@ -257,4 +258,53 @@ fn a_dry_run_reads() {
     ];
     let said = all.iter().map(describe_dry_run).collect::<Vec<_>>();
     insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn what_it_says_of_files_reads() {
+    let mut known = serde_json::to_value(database(&json!({}))).unwrap();
+    known["spec"]["backup"] = json!({
+        "schedule": "0 3 * * *", "storage": {"s3": {"bucket": "b", "region": "r"}},
+        "directories": [{"claim": "uploads", "path": "images"}, {"claim": "receipts"}],
+    });
+    let known: ProtectedDatabase = from(known);
+    let by = json!({"check": "knowledge-1", "time": "2026-02-01T03:05:00Z", "reason": "None"});
+    let backups = [backup("good", "Complete", &json!({"confirmed": by}))];
+    let chosen = choose(&known, &backups, Some("good"), false).unwrap();
+    let mut text = String::new();
+    for (into, accept_writers) in [
+        (RestoreTarget::Replace, false),
+        (RestoreTarget::Replace, true),
+        (RestoreTarget::Beside, false),
+    ] {
+        let wanted = WantedFiles {
+            into,
+            accept_suspect: false,
+            accept_writers,
+        };
+        text.push_str(&describe_files(&known, wanted));
+        for restore in build_restores(&known, &chosen, wanted) {
+            let spec = serde_json::to_string(&restore.spec).unwrap();
+            text.push_str(&format!("{spec}\n"));
+        }
+        text.push('\n');
+    }
+    let done: DatabaseRestore = from(json!({
+        "apiVersion": "holdfast.dev/v1alpha1", "kind": "DatabaseRestore", "metadata": {"name": "back"},
+        "spec": {
+            "database": "knowledge", "from": {"latestGood": true}, "into": "Replace",
+            "files": {"claim": "uploads", "path": "images"},
+        },
+        "status": {"state": "Complete", "report": {
+            "phase": "Done", "message": "directory images of claim uploads is restored",
+            "warnings": ["the set is not complete: \u{1b}[31m"],
+            "files": {
+                "claim": "uploads", "path": "images", "restoredAs": "images",
+                "keptAs": "images.before-restore-11111111", "filesBefore": 3, "expectedFiles": 1_204,
+                "files": 1_204, "expectedBytes": 88_123_456, "bytes": 88_123_456, "isIdentical": true,
+            },
+        }},
+    }));
+    text.push_str(&describe_end(&done, None));
+    insta::assert_snapshot!(text);
 }
