@@ -128,7 +128,7 @@ fn is_reported(observed: &Observed, job: &Job) -> bool {
                 .filter_map(|files| usize::try_from(files.rule).ok())
                 .any(|rule| names::files_job(uid, rule) == name)
         })
-    } else if Task::Restore.is_of(job) {
+    } else if Task::Restore.is_of(job) || Task::RestoreFiles.is_of(job) {
         list(&observed.restores).iter().any(|restore| {
             let uid = restore.metadata.uid.as_deref().unwrap_or_default();
             let report = restore

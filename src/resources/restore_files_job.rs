@@ -7,8 +7,10 @@ use super::agent_job::build_metadata;
 use super::agent_pod::{ExaminedClaim, Task, build_template};
 use super::agent_secrets::Secrets;
 use super::agent_settings::AgentPodSettings;
-use super::backup_job::{BACKOFF_LIMIT, MARGIN_SECONDS, build_failure_policy};
-use crate::api::{BackupDirectory, DatabaseRestore, ProtectedDatabase, RestoreRequest, names};
+use super::backup_job::{BACKOFF_LIMIT, build_failure_policy};
+use crate::api::{
+    BackupDirectory, DatabaseRestore, JOB_MARGIN_SECONDS, ProtectedDatabase, RestoreRequest, names,
+};
 
 /// How long an ended Job is kept for reading, in seconds.
 const KEPT_SECONDS: i32 = 86_400;
@@ -43,7 +45,7 @@ pub fn build_restore_files_job(
         settings.agents.resources = Some(resources);
     }
     let name = names::restore_job(&request.restore_uid);
-    let deadline = request.deadline_seconds.saturating_add(MARGIN_SECONDS);
+    let deadline = request.deadline_seconds.saturating_add(JOB_MARGIN_SECONDS);
     Job {
         metadata: build_metadata(database, restore, Some(name), task.name, &settings),
         spec: Some(JobSpec {

@@ -308,6 +308,18 @@ fn it_ends_with_the_counts_and_what_the_check_of_the_files_says() {
     insta::assert_snapshot!("restore_files_ends", render(scenarios));
 }
 
+/// The CRD refuses it, too.
+#[test]
+fn a_dry_run_of_files_ends_at_once() {
+    for into in ["Replace", "Beside"] {
+        let mut restore = of_files(into, "images", &announced());
+        restore.spec.dry_run = Some(true);
+        let decision = decided(&sample(restore));
+        assert_eq!(decision.status.state, Some(RestoreState::Failed));
+        assert!(decision.plan.steps.is_empty());
+    }
+}
+
 #[test]
 fn nothing_is_decided_while_the_claims_are_not_known() {
     let unread = sample(asked()).with(|observed| {

@@ -128,3 +128,21 @@ fn no_restore_calls_a_backup_proven() {
     let notes = |step: &Step| matches!(step, Step::NoteDrill { .. });
     assert!(!plan.steps.iter().any(notes));
 }
+
+/// It has read the archive of a directory, and a restore of the databases does not.
+#[test]
+fn a_restore_of_files_notes_nothing() {
+    let mut status = failed("SetChanged");
+    status["state"] = "Failed".into();
+    status["completionTime"] = "2026-02-01T09:28:00Z".into();
+    let mut ended = restore_of(&json!({"latestGood": true}), "Replace", &status);
+    let notes = |restore: &DatabaseRestore| {
+        let plan = crate::decide::decide(&with(restore.clone(), Vec::new()).0);
+        let mut steps = plan.steps.into_iter();
+        steps.any(|step| matches!(step, Step::NoteDrill { .. }))
+    };
+    assert!(notes(&ended));
+    ended.spec.files =
+        Some(serde_json::from_value(json!({"claim": "uploads"})).expect("a directory"));
+    assert!(!notes(&ended));
+}

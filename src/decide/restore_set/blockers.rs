@@ -78,7 +78,7 @@ pub fn refuse_now(
     Ok(disturbs)
 }
 
-/// Whether a Job restores, whatever and wherever to.
+/// Whether a Job restores databases or files, or is the dry run of that.
 fn is_restore(job: &Job) -> bool {
     Task::Restore.is_of(job) || Task::RestoreFiles.is_of(job)
 }

@@ -52,7 +52,7 @@ pub struct RestoreArguments {
     #[arg(long)]
     accept_writers: bool,
     /// Only look: an agent reads the backup and the server, and says what would happen, what would not be
-    /// restored, and all that stands against it. Nothing is made or changed. Of files it is only said what would
+    /// restored, and all that stands against it. Nothing is made or changed. Of files it only says what would
     /// happen.
     #[arg(long, conflicts_with = "no_wait")]
     dry_run: bool,

@@ -504,6 +504,13 @@ fn a_restore_that_could_replace_data_by_accident_is_refused() {
                 "spec.dryRun is for a backup",
             ),
             (
+                json!({
+                    "database": NAME, "from": {"latestGood": true}, "into": "Beside", "dryRun": true,
+                    "files": {"claim": "uploads"},
+                }),
+                "spec.dryRun is for a backup",
+            ),
+            (
                 json!({"database": NAME, "from": {"volume": "pv"}, "into": "Scratch"}),
                 "spec.into must be Replace for a volume",
             ),
