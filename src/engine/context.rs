@@ -137,6 +137,16 @@ impl Context {
         }
     }
 
+    /// Forgets a database that is gone, or another operator's by now.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.metrics.forget_database(namespace, name);
+        self.notices.forget(namespace, name);
+        self.refusals.forget(namespace, name);
+        self.written.forget(namespace, name);
+        self.turns.forget(namespace, name);
+        self.disturbance.forget(namespace, name);
+    }
+
     /// Which Kubernetes cluster this is: the UID of its namespace `kube-system`, which never changes.
     /// None as long as it could not be read.
     pub async fn fetch_kubernetes_cluster(&self) -> Option<String> {

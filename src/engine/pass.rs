@@ -33,12 +33,7 @@ pub async fn reconcile(
     };
     // Its labels may have changed a moment ago: then it is another operator's by now.
     let Some(database) = database.filter(|found| context.settings.selects(found)) else {
-        context.metrics.forget_database(namespace, name);
-        context.notices.forget(namespace, name);
-        context.refusals.forget(namespace, name);
-        context.written.forget(namespace, name);
-        context.turns.forget(namespace, name);
-        context.disturbance.forget(namespace, name);
+        context.forget(namespace, name);
         return Ok(Action::await_change());
     };
     let observed = Box::pin(observe_database(context, database)).await;

@@ -166,10 +166,7 @@ pub async fn run(
             // One that is gone, or not this operator's any more, is no longer reported.
             if let Err(controller::Error::ObjectNotFound(gone)) = passed {
                 let namespace = gone.namespace.unwrap_or_default();
-                forgets.metrics.forget_database(&namespace, &gone.name);
-                forgets.notices.forget(&namespace, &gone.name);
-                forgets.turns.forget(&namespace, &gone.name);
-                forgets.disturbance.forget(&namespace, &gone.name);
+                forgets.forget(&namespace, &gone.name);
             }
             std::future::ready(())
         });
