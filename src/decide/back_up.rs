@@ -17,6 +17,7 @@ use super::copies::{self, plan_copies};
 use super::dwindled_files;
 use super::job_end::{job_ended, job_ended_at};
 use super::judge::Judged;
+use super::known_cluster::known_cluster;
 use super::last_backups::{
     identifier, is_in_present_bucket, is_of_accepted, left_behind, never_succeeded, over_at,
     report, uncounted,
@@ -208,11 +209,10 @@ pub fn desired_cron_job(
     let check_limit = timeout + observed.pace.margin + CHECK_MARGIN;
     let mut request =
         resources::backup_request(&observed.database, backup, &reference, check_limit);
-    let noted = || resources::noted_request(observed.cron_job.known()?.as_ref()?);
-    let cluster = observed.kubernetes_cluster.clone();
-    request.kubernetes_cluster = cluster.or_else(|| noted()?.kubernetes_cluster);
+    request.kubernetes_cluster = known_cluster(observed);
+    let noted = || resources::noted_request(observed.cron_job.known()?.as_ref()?)?.namespace_uid;
     let namespace = observed.namespace_uid().map(ToOwned::to_owned);
-    request.namespace_uid = namespace.or_else(|| noted()?.namespace_uid);
+    request.namespace_uid = namespace.or_else(noted);
     // A set that does not say of which namespace it is could not be told from one of a later owner's.
     if request.namespace_uid.is_none() && observed.namespace.known().is_none() {
         return None;

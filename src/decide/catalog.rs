@@ -9,6 +9,7 @@ use k8s_openapi::api::batch::v1::Job;
 use super::agent_settings::of_cron_job;
 use super::job_end::{job_ended, job_failed};
 use super::judge::Judged;
+use super::known_cluster::known_cluster;
 use super::last_backups::{identifier, is_in_present_bucket, is_of_accepted};
 use super::not_begun::Task;
 use super::ready::list;
@@ -19,7 +20,7 @@ use crate::api::{
     SetRemark, names, reasons,
 };
 use crate::plan::{Plan, Step};
-use crate::resources::{self, ValidBackup, noted_request};
+use crate::resources::{self, ValidBackup};
 use crate::world::{AgentIdentity, Observed};
 
 /// The backup with the newest report about the sets, and the report. Which is the newest the API server's
@@ -135,8 +136,7 @@ pub fn plan_catalog(
     request.removes =
         request.retention.is_some() && is_planned && !of_newest.is_some_and(has_removed);
     request.removing = last.map(|last| last.removing.clone()).unwrap_or_default();
-    let noted = || noted_request(observed.cron_job.known()?.as_ref()?)?.kubernetes_cluster;
-    request.kubernetes_cluster = observed.kubernetes_cluster.clone().or_else(noted);
+    request.kubernetes_cluster = known_cluster(observed);
     // Two tries of one pass have one name.
     let pace = observed.pace.catalog;
     let run = observed.server_time().as_second()

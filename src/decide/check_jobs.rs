@@ -8,6 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use super::agent_settings::beside_pod;
 use super::job_end::agent_ended;
 use super::judge::{Judged, has_outcome};
+use super::known_cluster::known_cluster;
 use super::not_begun;
 use super::ready::list;
 use super::restored;
@@ -17,7 +18,7 @@ use crate::api::{
     Finding, KnownTable, Origin, TableEvidence, reasons,
 };
 use crate::plan::{Plan, Step};
-use crate::resources::{self, ValidVerification, noted_request};
+use crate::resources::{self, ValidVerification};
 use crate::verdict;
 use crate::world::Observed;
 
@@ -247,14 +248,12 @@ pub fn build_job(
 
 /// Which sets in the bucket are this database's.
 fn origin(observed: &Observed) -> Origin {
-    let cron_job = observed.cron_job.known().and_then(Option::as_ref);
-    let noted = || cron_job.and_then(noted_request)?.kubernetes_cluster;
     // Each once: the ledger has the present one, too.
     let uids: BTreeSet<&str> = observed.namespace_uids().into_iter().collect();
     Origin {
         database_uid: observed.database.metadata.uid.clone().unwrap_or_default(),
         namespace_uids: uids.into_iter().map(ToOwned::to_owned).collect(),
-        kubernetes_cluster: observed.kubernetes_cluster.clone().or_else(noted),
+        kubernetes_cluster: known_cluster(observed),
     }
 }
 

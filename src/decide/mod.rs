@@ -37,6 +37,7 @@ mod instances;
 mod job_end;
 mod judge;
 mod kept_limit;
+mod known_cluster;
 mod known_good;
 mod last_backups;
 mod late_backup;
