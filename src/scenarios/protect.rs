@@ -340,6 +340,19 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
         older,
         guards: true,
     };
+    let with_policy = |policy| settled().with(|observed| observed.policy = Fact::Known(policy));
+    let missing = |may_restore| {
+        with_policy(PolicyFact::Missing {
+            what: "ValidatingAdmissionPolicy holdfast-guard does not exist".to_owned(),
+            may_restore,
+        })
+    };
+    let changed = |may_restore| {
+        with_policy(PolicyFact::DefinitionChanged {
+            what: "CustomResourceDefinition databaseledgers.holdfast.dev does not exist".to_owned(),
+            may_restore,
+        })
+    };
     vec![
         (
             "the agents' role binding gives another role",
@@ -358,39 +371,19 @@ fn of_what_stands_in_the_way() -> Vec<Scenario> {
         ),
         (
             "the admission policy is missing",
-            settled().with(|observed| {
-                observed.policy = Fact::Known(PolicyFact::Missing {
-                    what: "ValidatingAdmissionPolicy holdfast-guard does not exist".to_owned(),
-                    may_restore: true,
-                });
-            }),
+            missing(true),
         ),
         (
             "the admission policy is missing and the role for repairs was left out",
-            settled().with(|observed| {
-                observed.policy = Fact::Known(PolicyFact::Missing {
-                    what: "ValidatingAdmissionPolicy holdfast-guard does not exist".to_owned(),
-                    may_restore: false,
-                });
-            }),
+            missing(false),
         ),
         (
             "a definition was edited",
-            settled().with(|observed| {
-                observed.policy = Fact::Known(PolicyFact::DefinitionChanged {
-                    what: "CustomResourceDefinition databaseledgers.holdfast.dev does not exist".to_owned(),
-                    may_restore: true,
-                });
-            }),
+            changed(true),
         ),
         (
             "a definition was edited and the role for repairs was left out",
-            settled().with(|observed| {
-                observed.policy = Fact::Known(PolicyFact::DefinitionChanged {
-                    what: "CustomResourceDefinition databaseledgers.holdfast.dev does not exist".to_owned(),
-                    may_restore: false,
-                });
-            }),
+            changed(false),
         ),
         (
             "an admission policy says that it is of a newer version",

@@ -11,6 +11,7 @@ mod reinstall;
 mod released;
 mod repair_not_allowed;
 mod restore_not_allowed;
+mod role_removed;
 mod rules_broken;
 mod tainted_node;
 mod ways_open;

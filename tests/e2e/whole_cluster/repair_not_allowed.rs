@@ -3,7 +3,8 @@
 
 use holdfast::api::{ConditionStatus, ConditionType, reasons};
 
-use crate::support::{OPERATOR_USER, Scene, Server, alone, assert_tells, reinstall};
+use super::role_removed::RoleRemoved;
+use crate::support::{OPERATOR_USER, Server, alone, assert_tells};
 
 #[test]
 fn a_policy_is_watched_and_not_restored_without_the_role() {
@@ -22,7 +23,7 @@ fn a_policy_is_watched_and_not_restored_without_the_role() {
         for resource in guards {
             assert!(may_change(resource).is_ok(), "{resource}");
         }
-        let role = RoleRemoved::begin(scene);
+        let role = RoleRemoved::begin(scene, "holdfast-repair");
         for resource in guards {
             scene
                 .wait("the permission to be gone", async || {
@@ -54,20 +55,4 @@ fn a_policy_is_watched_and_not_restored_without_the_role() {
         scene.wait_guarded().await;
         scene.wait_green().await;
     });
-}
-
-/// The binding of the role taken away; put back when this is dropped.
-struct RoleRemoved<'a>(&'a Scene);
-
-impl<'a> RoleRemoved<'a> {
-    fn begin(scene: &'a Scene) -> Self {
-        scene.kubectl("delete clusterrolebinding holdfast-repair");
-        Self(scene)
-    }
-}
-
-impl Drop for RoleRemoved<'_> {
-    fn drop(&mut self) {
-        reinstall(self.0.testbed);
-    }
 }

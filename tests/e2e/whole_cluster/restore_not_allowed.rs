@@ -5,7 +5,8 @@ use holdfast::api::{DatabaseRestore, RestoreState};
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::support::{NAME, Scene, Server, alone, lose_claim, reinstall, volume_of};
+use super::role_removed::RoleRemoved;
+use crate::support::{NAME, Scene, Server, alone, lose_claim, volume_of};
 
 #[test]
 fn a_restore_without_its_role_says_so_and_ends_when_the_role_is_there() {
@@ -15,7 +16,7 @@ fn a_restore_without_its_role_says_so_and_ends_when_the_role_is_there() {
         scene.settle().await;
         let volume = volume_of(scene, &server.claim()).await.name_any();
         lose_claim(scene, &server);
-        let role = RoleRemoved::begin(scene);
+        let role = RoleRemoved::begin(scene, "holdfast-restore");
 
         let uid = scene.kubectl(&format!("get protdb {NAME} -o jsonpath={{.metadata.uid}}"));
         scene.apply(&[json!({
@@ -55,20 +56,4 @@ async fn wait(scene: &Scene, state: RestoreState, told: &str) {
             },
         )
         .await;
-}
-
-/// The binding of the role taken away; put back when this is dropped.
-struct RoleRemoved<'a>(&'a Scene);
-
-impl<'a> RoleRemoved<'a> {
-    fn begin(scene: &'a Scene) -> Self {
-        scene.kubectl("delete clusterrolebinding holdfast-restore");
-        Self(scene)
-    }
-}
-
-impl Drop for RoleRemoved<'_> {
-    fn drop(&mut self) {
-        reinstall(self.0.testbed);
-    }
 }
