@@ -1,16 +1,12 @@
 //! Tests of the comparison of definitions.
 
 use super::*;
+use crate::agent::contents_sample;
 
 fn entry(kind: &str, name: &str, definition: &str) -> ContentsEntry {
     ContentsEntry {
-        dump_id: 1,
-        description: kind.to_owned(),
-        schema: "app".to_owned(),
-        name: name.to_owned(),
-        owner: "keeper".to_owned(),
         definition: definition.to_owned(),
-        ..ContentsEntry::default()
+        ..contents_sample::entry(1, kind, name)
     }
 }
 

@@ -14,6 +14,8 @@ mod catalog_removal;
 mod catalog_sample;
 mod check;
 mod command;
+#[cfg(test)]
+mod contents_sample;
 mod copy;
 mod counted_evidence;
 mod counting;

@@ -1,27 +1,30 @@
 //! One database by several sessions of `pg_restore`: what rows need, the rows, then indexes and constraints, and at
 //! last what may be missing afterwards.
 
-use std::process::Stdio;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use crate::api::{AgentFailure, reasons};
-use crate::postgres::{ContentsEntry, quote_literal};
+use crate::postgres::{ArchiveSummary, ContentsEntry, quote_literal};
 
 use super::memory_file::MemoryFile;
 use super::restore_context::{Beside, Restoring};
+use super::restore_errors::Said;
 use super::restore_fetch::{changed, fetch_front};
 use super::restore_not_beside::NotBeside;
 use super::restore_order::RestoreWatcher;
 use super::restore_program::not_kept;
-use super::restore_rows::{RestoredRows, restore_rows};
+use super::restore_rows::restore_rows;
 use super::restore_rows_plan::{RowsPlan, plan_rows};
 use super::restore_sections::{Section, build_beside, restore_section, split};
-use super::restore_stream::{Program, Streamed, restore_object};
+use super::restore_stream::{Part, Streamed};
 use super::restore_tools::OneDatabase;
 
+/// The argument that selects the rows.
+const ROWS: &str = "--section=data";
 /// Each session reads the table of contents itself; so many bytes of them wait at once, at most.
 const HEADS_LIMIT: usize = 64 << 20;
 /// How often it is looked whether sessions wait for each other, while no rows come.
@@ -46,29 +49,31 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         }
         let head = front.bytes;
         let kept = MemoryFile::write(&head).map_err(|error| not_kept(&error))?;
-        let sessions = usize::try_from(jobs).unwrap_or(1);
-        let sessions = sessions.min(HEADS_LIMIT / head.len().max(1));
-        let plan = plan_rows(one.contents, |entry| size_of(one, entry), sessions);
-        let plan = plan.filter(|_| beside == Beside::RowsAndIndexes);
-        let rows = match plan {
-            Some(plan) => match self.restore_by_several(one, plan, (head, &kept)).await {
-                Ok(rows) => rows,
+        let plan = match beside {
+            Beside::RowsAndIndexes => plan_sessions(one, jobs, head.len()),
+            Beside::Indexes | Beside::Nothing => None,
+        };
+        let (dumped, rows) = if let Some(plan) = plan {
+            match self.restore_by_several(one, plan, (head, &kept)).await {
+                Ok(restored) => restored,
                 Err(failure) => return NotBeside::after(failure, Beside::Indexes).map(Err),
-            },
-            None => self.restore_tables(one, head).await?,
+            }
+        } else {
+            let sections = [Section::BeforeRows.option(), ROWS];
+            let streamed = self.restore_by_one(one, &sections, Some(head)).await?;
+            (streamed.dumped, streamed.part)
         };
         let data_time = begun.elapsed();
         let begun = Instant::now();
-        let (warnings, not_restored) = match self.build_after(one, &kept, jobs).await {
+        let built = match self.build_after(one, &kept, jobs).await {
             Ok(built) => built,
             Err(failure) => return NotBeside::after(failure, Beside::Nothing).map(Err),
         };
         Ok(Ok(Streamed {
-            dumped: rows.dumped,
-            warnings: [rows.warnings, warnings].concat(),
+            dumped,
+            part: rows.and(built),
             data_time,
             index_time: begun.elapsed(),
-            not_restored: [rows.not_restored, not_restored].concat(),
         }))
     }
 
@@ -78,38 +83,23 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         one: &OneDatabase<'_>,
         plan: RowsPlan,
         (head, kept): (Vec<u8>, &MemoryFile),
-    ) -> Result<RestoredRows, AgentFailure> {
-        let said = one.said();
-        let call = self.build_call(one, (one.chosen(), said.goes_on())).await?;
-        let (warnings, not_restored) =
-            restore_section(call.command, kept, said, Section::BeforeRows).await?;
-        let (mut programs, mut lists) = (Vec::new(), Vec::new());
+    ) -> Result<(ArchiveSummary, Part), AgentFailure> {
+        let program = self.build_program(one, one.chosen(), one.said()).await?;
+        let tables = restore_section(program, kept, Section::BeforeRows).await?;
+        let mut programs = Vec::new();
         for entries in &plan.entries {
             // What may be missing of that which belongs to rows is known of each entry, whoever restores it.
-            let said = one.said();
-            let goes_on = said.goes_on();
-            let mut call = self
-                .build_call(one, (Some(entries.clone()), goes_on))
-                .await?;
-            call.command.stdin(Stdio::piped()).arg("--section=data");
-            programs.push(Program {
-                command: call.command,
-                said,
-            });
-            lists.extend(call.list);
+            let entries = Some(entries.clone());
+            let mut program = self.build_program(one, entries, one.said()).await?;
+            program.command.arg(ROWS);
+            programs.push(program);
         }
-        let decoding = one.decoding(Some(head));
-        let rows = tokio::select! {
+        let (dumped, rows) = tokio::select! {
             biased;
-            rows = restore_rows(&one.dump, (programs, plan), decoding) => rows?,
+            rows = restore_rows(&one.dump, (programs, plan), one.decoding(Some(head))) => rows?,
             failure = self.wait_for_waits(one) => return Err(failure),
         };
-        drop(lists);
-        Ok(RestoredRows {
-            dumped: rows.dumped,
-            warnings: [warnings, rows.warnings].concat(),
-            not_restored: [not_restored, rows.not_restored].concat(),
-        })
+        Ok((dumped, tables.and(rows)))
     }
 
     /// Ends when sessions wait for each other: one that waits for rows is no deadlock to Postgres, and no rows come
@@ -144,47 +134,21 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         }
     }
 
-    /// The tables and their rows by one session.
-    async fn restore_tables(
-        &self,
-        one: &OneDatabase<'_>,
-        head: Vec<u8>,
-    ) -> Result<RestoredRows, AgentFailure> {
-        let said = one.said();
-        let mut call = self.build_call(one, (one.chosen(), said.goes_on())).await?;
-        call.command
-            .stdin(Stdio::piped())
-            .args([Section::BeforeRows.option(), "--section=data"]);
-        let program = Program {
-            command: call.command,
-            said,
-        };
-        let streamed = restore_object(&one.dump, program, one.decoding(Some(head))).await?;
-        Ok(RestoredRows {
-            dumped: streamed.dumped,
-            warnings: streamed.warnings,
-            not_restored: streamed.not_restored,
-        })
-    }
-
-    /// Indexes and constraints by several sessions, then what may fail by one. Returns the warnings and what is
-    /// missing.
+    /// Indexes and constraints by several sessions, then what may fail by one.
     async fn build_after(
         &self,
         one: &OneDatabase<'_>,
         kept: &MemoryFile,
         jobs: i32,
-    ) -> Result<(Vec<String>, Vec<String>), AgentFailure> {
+    ) -> Result<Part, AgentFailure> {
         let (must, may) = split(one.contents, one.forgives());
-        let call = self.build_call(one, (Some(must), false)).await?;
-        let warnings = build_beside(call.command, kept, jobs).await?;
+        let program = self.build_program(one, Some(must), Said::default()).await?;
+        let built = build_beside(program, kept, jobs).await?;
         if may.is_empty() {
-            return Ok((warnings, Vec::new()));
+            return Ok(built);
         }
-        let said = one.said();
-        let call = self.build_call(one, (Some(may), said.goes_on())).await?;
-        let (more, missing) = restore_section(call.command, kept, said, Section::AfterRows).await?;
-        Ok(([warnings, more].concat(), missing))
+        let program = self.build_program(one, Some(may), one.said()).await?;
+        Ok(built.and(restore_section(program, kept, Section::AfterRows).await?))
     }
 }
 
@@ -197,9 +161,21 @@ fn is_of(contents: &[ContentsEntry], one: &OneDatabase<'_>) -> bool {
     chosen.all(|entry| contents.contains(entry))
 }
 
-/// The bytes of the rows of a table, as the manifest has them.
-fn size_of(one: &OneDatabase<'_>, entry: &ContentsEntry) -> u64 {
-    let mut tables = one.database.tables.iter();
-    let of_it = tables.find(|table| table.schema == entry.schema && table.name == entry.name);
-    of_it.map_or(0, |table| table.bytes)
+/// Which session restores which rows, by the sizes of the manifest. The longer the table of contents, the fewer there
+/// are.
+fn plan_sessions(one: &OneDatabase<'_>, jobs: i32, head: usize) -> Option<RowsPlan> {
+    let tables = one.database.tables.iter();
+    let sizes: BTreeMap<(&str, &str), u64> = tables
+        .map(|table| ((table.schema.as_str(), table.name.as_str()), table.bytes))
+        .collect();
+    let size_of = |entry: &ContentsEntry| {
+        let size = sizes.get(&(entry.schema.as_str(), entry.name.as_str()));
+        size.copied().unwrap_or_default()
+    };
+    let sessions = usize::try_from(jobs).unwrap_or(1);
+    plan_rows(
+        one.contents,
+        size_of,
+        sessions.min(HEADS_LIMIT / head.max(1)),
+    )
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use super::*;
+use crate::agent::contents_sample;
 
 const MANIFEST: &str = r#"{"formatVersion": 2, "state": "good", "backup": "b",
     "protectedDatabase": {"namespace": "n", "name": "shop", "uid": "u"},
@@ -21,14 +22,8 @@ const MANIFEST: &str = r#"{"formatVersion": 2, "state": "good", "backup": "b",
 
 fn entry(dump_id: i64, description: &str, name: &str, dependencies: &[i64]) -> ContentsEntry {
     ContentsEntry {
-        dump_id,
-        has_data: description == "TABLE DATA",
-        description: description.to_owned(),
-        schema: "app".to_owned(),
-        name: name.to_owned(),
-        owner: "keeper".to_owned(),
         dependencies: dependencies.to_vec(),
-        ..ContentsEntry::default()
+        ..contents_sample::entry(dump_id, description, name)
     }
 }
 

@@ -178,10 +178,8 @@ mod tests {
         }
     }
 
-    fn decode_with(head: Option<Vec<u8>>) -> Result<ArchiveSummary, Broken> {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/archives");
-        let archive = std::fs::read(format!("{directory}/version-1.14.pgc")).unwrap();
-        let stored = zstd::encode_all(archive.as_slice(), 1).unwrap();
+    fn decode_with(archive: &[u8], head: Option<Vec<u8>>) -> Result<ArchiveSummary, Broken> {
+        let stored = zstd::encode_all(archive, 1).unwrap();
         let decoding = Decoding {
             key_of_digests: [7; 32],
             restored: Arc::default(),
@@ -197,11 +195,11 @@ mod tests {
         let archive = std::fs::read(format!("{directory}/version-1.14.pgc")).unwrap();
         let (_, length) = crate::postgres::parse_head(&archive).unwrap();
         let head = archive[..length].to_vec();
-        decode_with(None).unwrap();
-        decode_with(Some(head.clone())).unwrap();
+        decode_with(&archive, None).unwrap();
+        decode_with(&archive, Some(head.clone())).unwrap();
         let mut other = head;
         *other.last_mut().unwrap() ^= 1;
-        let refused = decode_with(Some(other));
+        let refused = decode_with(&archive, Some(other));
         assert!(matches!(refused, Err(Broken::Odd(what)) if what.contains("table of contents")));
     }
 }

@@ -1,17 +1,14 @@
 //! Which errors of `pg_restore` end a restore.
 
 use super::*;
+use crate::agent::contents_sample;
 
 const PROGRAM: &str = "pg_restore";
 
 fn entry(dump_id: i64, description: &str, name: &str) -> ContentsEntry {
     ContentsEntry {
-        dump_id,
-        description: description.to_owned(),
         schema: "public".to_owned(),
-        name: name.to_owned(),
-        owner: "keeper".to_owned(),
-        ..ContentsEntry::default()
+        ..contents_sample::entry(dump_id, description, name)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::super::restore_server_facts::{OfferedExtension, SessionFact};
 use super::*;
+use crate::agent::contents_sample;
 use crate::postgres::DatabaseDescription;
 use crate::store::{ObjectEncryption, is_object_name};
 
@@ -74,12 +75,8 @@ fn server() -> ServerFacts {
 
 fn entry(change: impl FnOnce(&mut ContentsEntry)) -> ContentsEntry {
     let mut entry = ContentsEntry {
-        dump_id: 1,
-        description: "TABLE".to_owned(),
         schema: "public".to_owned(),
-        name: "t".to_owned(),
-        owner: "keeper".to_owned(),
-        ..ContentsEntry::default()
+        ..contents_sample::entry(1, "TABLE", "t")
     };
     change(&mut entry);
     entry

@@ -2,11 +2,8 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::process::Stdio;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use tokio::process::Command;
 
 use crate::api::{AgentFailure, reasons};
 use crate::postgres::{ArchiveSummary, ContentsEntry, NoProgram, find_program_for};
@@ -14,7 +11,7 @@ use crate::wording::quoted;
 
 use super::memory_file::MemoryFile;
 use super::restore_context::{Beside, Restoring};
-use super::restore_errors::NOT_RESTORED_LIMIT;
+use super::restore_errors::{NOT_RESTORED_LIMIT, Said};
 use super::restore_not_beside::NotBeside;
 use super::restore_order::RestoreWatcher;
 use super::restore_preflight::missing_tablespaces;
@@ -53,7 +50,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             if is_beside {
                 Box::pin(self.restore_beside(one, (beside, jobs))).await
             } else {
-                self.restore_by_one(one).await.map(Ok)
+                self.restore_by_one(one, &[], None).await.map(Ok)
             }
         };
         tokio::pin!(work);
@@ -78,11 +75,12 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         self.add_duration(|times| &mut times.index_seconds, streamed.index_time);
         self.check_disk(tools.writer, tools.capacity).await?;
         let left_out = tools.plan.tables.map(|tables| tables.left_out_of(new.name));
-        let missing = [left_out.unwrap_or_default(), &streamed.not_restored].concat();
+        let missing = [left_out.unwrap_or_default(), &streamed.part.not_restored].concat();
         self.note_not_restored(new.name, &shorten(missing));
         let of_errors = |warning: &String| !warning.starts_with("errors ignored");
         self.warn(
             streamed
+                .part
                 .warnings
                 .into_iter()
                 .filter(of_errors)
@@ -91,24 +89,26 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
         Ok(Ok(streamed.dumped))
     }
 
-    /// All of a dump by one session, out of the stream.
-    async fn restore_by_one(&self, one: &OneDatabase<'_>) -> Result<Streamed, AgentFailure> {
-        let said = one.said();
-        let mut call = self.build_call(one, (one.chosen(), said.goes_on())).await?;
-        call.command.stdin(Stdio::piped());
-        let program = Program {
-            command: call.command,
-            said,
-        };
-        restore_object(&one.dump, program, one.decoding(None)).await
-    }
-
-    /// How the program is called, whatever part it restores: only the entries with these numbers, or all.
-    pub async fn build_call(
+    /// These sections of a dump, or all of it, by one session, out of the stream.
+    pub async fn restore_by_one(
         &self,
         one: &OneDatabase<'_>,
-        (entries, goes_on): (Option<Vec<i64>>, bool),
-    ) -> Result<Call, AgentFailure> {
+        sections: &[&str],
+        head: Option<Vec<u8>>,
+    ) -> Result<Streamed, AgentFailure> {
+        let mut program = self.build_program(one, one.chosen(), one.said()).await?;
+        program.command.args(sections);
+        restore_object(&one.dump, program, one.decoding(head)).await
+    }
+
+    /// How the program is called, whatever part it restores: only the entries with these numbers, or all. It goes
+    /// on after errors if some of them are forgiven.
+    pub async fn build_program(
+        &self,
+        one: &OneDatabase<'_>,
+        entries: Option<Vec<i64>>,
+        said: Said,
+    ) -> Result<Program, AgentFailure> {
         let (facts, programs, new) = (one.tools.facts, one.tools.programs, one.new);
         let program = find_program_for(PROGRAM, facts.major)
             .await
@@ -119,7 +119,7 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             settings.push_str(" -c idle_session_timeout=0");
         }
         let mut command =
-            programs.restore_command(&program.path, new.restored_as, &settings, goes_on);
+            programs.restore_command(&program.path, new.restored_as, &settings, said.goes_on());
         let list = entries
             .map(|entries| {
                 let lines = entries.iter().map(|number| format!("{number};\n"));
@@ -139,7 +139,11 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
                 command.arg(format!("--role={owner}"));
             }
         }
-        Ok(Call { command, list })
+        Ok(Program {
+            command,
+            said,
+            list,
+        })
     }
 
     /// Notes what is missing: it is in the last words of the restore, too.
@@ -156,13 +160,6 @@ impl<W: RestoreWatcher> Restoring<'_, W> {
             report.warnings.extend(warnings);
         });
     }
-}
-
-/// A call of the program, and the list that it reads.
-pub struct Call {
-    pub command: Command,
-    /// To be kept until the program has ended.
-    pub list: Option<MemoryFile>,
 }
 
 /// Whether the table of contents is too long to be kept in memory.

@@ -12,7 +12,7 @@ use super::restore_errors::Said;
 use super::restore_fetch::StoredDump;
 use super::restore_rows_plan::RowsPlan;
 use super::restore_rows_split::RowSplitter;
-use super::restore_stream::{Program, failed, run_program};
+use super::restore_stream::{Part, Program, failed, run_program};
 
 /// Rows go to the sessions that restore them.
 struct Shared {
@@ -35,20 +35,12 @@ impl Outlet for Shared {
     }
 }
 
-/// Rows that are there.
-pub struct RestoredRows {
-    pub dumped: ArchiveSummary,
-    pub warnings: Vec<String>,
-    /// What could not be restored and concerns no rows.
-    pub not_restored: Vec<String>,
-}
-
-/// Restores the rows of a dump whose tables are there, by the sessions of a plan.
+/// Restores the rows of a dump whose tables are there, by the sessions of a plan. Returns what the dump held, too.
 pub async fn restore_rows(
     dump: &StoredDump<'_>,
     (sessions, plan): (Vec<Program>, RowsPlan),
     decoding: Decoding,
-) -> Result<RestoredRows, AgentFailure> {
+) -> Result<(ArchiveSummary, Part), AgentFailure> {
     let (senders, inputs): (Vec<_>, Vec<_>) =
         sessions.iter().map(|_| mpsc::channel(WAITING)).unzip();
     let shared = Shared {
@@ -65,14 +57,6 @@ pub async fn restore_rows(
         let said = Said::default();
         return Err(failed("ended before it had read all rows", &said, ""));
     };
-    let (mut warnings, mut not_restored) = (Vec::new(), Vec::new());
-    for ran in ran {
-        warnings.extend(ran.warnings);
-        not_restored.extend(ran.not_restored);
-    }
-    Ok(RestoredRows {
-        dumped,
-        warnings,
-        not_restored,
-    })
+    let parts = ran.into_iter().map(|ran| ran.part);
+    Ok((dumped, parts.fold(Part::default(), Part::and)))
 }

@@ -112,21 +112,18 @@ pub fn plan_rows(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::contents_sample;
 
     fn entry(dump_id: i64, description: &str, name: &str) -> ContentsEntry {
         let has_data = ["TABLE DATA", "BLOBS"].contains(&description);
         ContentsEntry {
-            dump_id,
             has_data,
-            description: description.to_owned(),
-            schema: "app".to_owned(),
-            name: name.to_owned(),
             copy_statement: if has_data {
                 "COPY …".to_owned()
             } else {
                 String::new()
             },
-            ..ContentsEntry::default()
+            ..contents_sample::entry(dump_id, description, name)
         }
     }
 

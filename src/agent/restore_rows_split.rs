@@ -1,16 +1,12 @@
 //! One archive becomes one for each session of a restore: each has the same table of contents, the whole rows that
 //! are its own, and the end mark of each of its tables. Pure.
 
-use crate::postgres::ArchivePart;
+use crate::postgres::{ArchivePart, BLOCK_DATA, END_OF_ROWS};
 
 use super::restore_rows_plan::RowsPlan;
 
 /// What a turn is, in bytes.
 const TURN: usize = 256 << 10;
-/// What ends the rows of a table.
-const END_OF_ROWS: &[u8; 5] = b"\\.\n\n\n";
-/// The kind of a block that has rows.
-const BLOCK_DATA: u8 = 1;
 
 /// The table whose rows come.
 struct Current {

@@ -6,15 +6,13 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use tokio::process::Command;
-
 use crate::api::AgentFailure;
 use crate::postgres::ContentsEntry;
 
 use super::dump_run::{Lines, Running, keep_and_see, without_pipes};
 use super::memory_file::MemoryFile;
-use super::restore_errors::{Said, Verdict, is_forgiven};
-use super::restore_stream::{PROGRAM, describe_end, failed, lock};
+use super::restore_errors::{Verdict, is_forgiven};
+use super::restore_stream::{PROGRAM, Part, Program, describe_end, failed, lock};
 
 /// What is created after the rows, and what hangs on it.
 const AFTER_ROWS: [&str; 11] = [
@@ -57,15 +55,14 @@ pub fn split(contents: &[ContentsEntry], forgives: bool) -> (Vec<i64>, Vec<i64>)
 }
 
 /// Builds indexes and constraints, so many at a time, by the table of contents of a dump whose rows are there.
-/// Returns the warnings. Sessions beside each other do not say of which entry their errors are.
+/// Sessions beside each other do not say of which entry their errors are.
 pub async fn build_beside(
-    mut command: Command,
+    mut program: Program,
     head: &MemoryFile,
     jobs: i32,
-) -> Result<Vec<String>, AgentFailure> {
-    command.arg(format!("--jobs={jobs}"));
-    let built = restore_section(command, head, Said::default(), Section::AfterRows).await?;
-    Ok(built.0)
+) -> Result<Part, AgentFailure> {
+    program.command.arg(format!("--jobs={jobs}"));
+    restore_section(program, head, Section::AfterRows).await
 }
 
 /// A part of a dump that has no rows.
@@ -85,13 +82,16 @@ impl Section {
     }
 }
 
-/// Restores such a part by one session. Returns the warnings, and what is missing.
+/// Restores such a part by one session.
 pub async fn restore_section(
-    mut command: Command,
+    Program {
+        mut command,
+        said,
+        list: _list,
+    }: Program,
     head: &MemoryFile,
-    said: Said,
     section: Section,
-) -> Result<(Vec<String>, Vec<String>), AgentFailure> {
+) -> Result<Part, AgentFailure> {
     command
         .arg(section.option())
         .arg(head.path())
@@ -108,8 +108,12 @@ pub async fn restore_section(
     let messages = messages.await;
     let status = child.wait(PROGRAM).await?;
     let said = lock(&said);
-    if let Verdict::Restored(missing) = said.judge(status.success(), status.code()) {
-        return Ok((messages.warnings, missing));
+    if let Verdict::Restored(not_restored) = said.judge(status.success(), status.code()) {
+        let warnings = messages.warnings;
+        return Ok(Part {
+            warnings,
+            not_restored,
+        });
     }
     let how = match section {
         Section::BeforeRows => describe_end(status),
@@ -121,6 +125,7 @@ pub async fn restore_section(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::contents_sample;
 
     fn entry(dump_id: i64, description: &str, dependencies: &[i64]) -> ContentsEntry {
         let name = if description == "ACL" {
@@ -129,13 +134,8 @@ mod tests {
             "orders"
         };
         ContentsEntry {
-            dump_id,
-            description: description.to_owned(),
-            schema: "app".to_owned(),
-            name: name.to_owned(),
-            owner: "keeper".to_owned(),
             dependencies: dependencies.to_vec(),
-            ..ContentsEntry::default()
+            ..contents_sample::entry(dump_id, description, name)
         }
     }
 

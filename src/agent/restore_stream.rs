@@ -1,7 +1,7 @@
 //! From the bucket into one `pg_restore`, all of a dump. However it ends, the program ends, too.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use crate::api::{AgentFailure, reasons};
 use crate::postgres::{ArchivePart, ArchiveSummary};
 
 use super::dump_run::{Lines, Running, keep_and_see, without_pipes};
+use super::memory_file::MemoryFile;
 use super::restore_decode::{Broken, Decoding, Outlet, WAITING, fetch_decoded};
 use super::restore_errors::{Said, Verdict};
 use super::restore_fetch::StoredDump;
@@ -28,14 +29,30 @@ pub const HEAD_LIMIT: usize = 64 << 20;
 pub struct Streamed {
     /// What it holds, digested in any order, too.
     pub dumped: ArchiveSummary,
-    /// The program's warnings.
-    pub warnings: Vec<String>,
+    pub part: Part,
     /// Until the program had read all rows.
     pub data_time: Duration,
     /// From then on, for indexes and constraints.
     pub index_time: Duration,
+}
+
+/// What programs have said that have restored a part of a dump.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Their warnings.
+    pub warnings: Vec<String>,
     /// What could not be restored and concerns no rows.
     pub not_restored: Vec<String>,
+}
+
+impl Part {
+    /// Both, in this order.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.warnings.extend(other.warnings);
+        self.not_restored.extend(other.not_restored);
+        self
+    }
 }
 
 /// All of a dump goes to one program.
@@ -57,13 +74,13 @@ impl Outlet for Whole {
 pub struct Program {
     pub command: Command,
     pub said: Said,
+    /// The list that it reads, to be kept until it has ended.
+    pub list: Option<MemoryFile>,
 }
 
 /// A program that has ended well.
 pub struct Ran {
-    pub warnings: Vec<String>,
-    /// What could not be restored and concerns no rows.
-    pub not_restored: Vec<String>,
+    pub part: Part,
     /// When it had read all that it was given.
     pub has_read: Instant,
 }
@@ -85,19 +102,23 @@ pub async fn restore_object(
     };
     Ok(Streamed {
         dumped,
-        warnings: ran.warnings,
+        part: ran.part,
         data_time: ran.has_read.duration_since(begun),
         index_time: ran.has_read.elapsed(),
-        not_restored: ran.not_restored,
     })
 }
 
 /// Runs a program and gives it an archive.
 pub async fn run_program(
-    Program { command, said }: Program,
+    Program {
+        mut command,
+        said,
+        list: _list,
+    }: Program,
     archive: mpsc::Receiver<Vec<u8>>,
 ) -> Result<Ran, AgentFailure> {
     let goes_on = said.goes_on();
+    command.stdin(Stdio::piped());
     let mut child = Running::start(command, PROGRAM)?;
     let (Some(input), _, Some(messages)) = child.pipes() else {
         return Err(without_pipes(PROGRAM));
@@ -131,11 +152,12 @@ pub async fn run_program(
     let messages = messages.await.unwrap_or_default();
     let said = lock(&said);
     if let Verdict::Restored(not_restored) = said.judge(status.success(), status.code()) {
-        return Ok(Ran {
-            warnings: messages.warnings,
+        let warnings = messages.warnings;
+        let part = Part {
+            warnings,
             not_restored,
-            has_read,
-        });
+        };
+        return Ok(Ran { part, has_read });
     }
     let lines = Vec::from(messages.last).join(" | ");
     Err(failed(&describe_end(status), &said, &lines))

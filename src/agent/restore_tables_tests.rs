@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use super::*;
+use crate::agent::contents_sample;
 
 fn entry(dump_id: i64, description: &str, name: &str, dependencies: &[i64]) -> ContentsEntry {
     let schema = if ["EXTENSION", "SCHEMA"].contains(&description) {
@@ -11,14 +12,9 @@ fn entry(dump_id: i64, description: &str, name: &str, dependencies: &[i64]) -> C
         "app"
     };
     ContentsEntry {
-        dump_id,
-        has_data: description == TABLE_DATA,
-        description: description.to_owned(),
         schema: schema.to_owned(),
-        name: name.to_owned(),
-        owner: "keeper".to_owned(),
         dependencies: dependencies.to_vec(),
-        ..ContentsEntry::default()
+        ..contents_sample::entry(dump_id, description, name)
     }
 }
 

@@ -11,7 +11,8 @@ use super::archive_state::{ArchivePart, Before, State, describe_step};
 use super::archive_table::{LargeObjectsDigest, LargeObjectsReader, RowCounter, TableDigest};
 use super::column_order::ColumnOrder;
 
-const BLOCK_DATA: u8 = 1;
+/// The kind of a block that has the rows of a table.
+pub const BLOCK_DATA: u8 = 1;
 const BLOCK_LARGE_OBJECTS: u8 = 3;
 /// A table of contents beyond this is no table of contents.
 const HEAD_LIMIT: usize = 1 << 30;

@@ -4,7 +4,7 @@ use super::any_order::{AnyOrderDigest, DigestKey, RowSum};
 use super::column_order::ColumnOrder;
 
 /// What ends the data of a table in COPY's text format, as `pg_dump` writes it.
-const END_OF_ROWS: &[u8; 5] = b"\\.\n\n\n";
+pub const END_OF_ROWS: &[u8; 5] = b"\\.\n\n\n";
 /// So many bytes are counted and digested at once: `pg_dump` writes each row by itself, and a narrow
 /// one costs less than looking at it alone.
 const SETTLED_AT_ONCE: usize = 64 << 10;

@@ -47,10 +47,10 @@ mod tls;
 mod writer;
 
 pub use any_order::{AnyOrderDigest, DigestKey, new_digest_key};
-pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary};
+pub use archive::{ArchiveError, ArchiveParser, ArchiveSummary, BLOCK_DATA};
 pub use archive_head::{ArchiveHead, ArchiveVersion, ContentsEntry, ReadProblem, parse_head};
 pub use archive_state::ArchivePart;
-pub use archive_table::{LargeObjectDigest, LargeObjectsDigest, TableDigest};
+pub use archive_table::{END_OF_ROWS, LargeObjectDigest, LargeObjectsDigest, TableDigest};
 pub use before_login::{fetch_digest_at, fetch_without_login};
 pub use connect::{APPLICATION_NAME, connect};
 pub use counted::{CountedTables, build_tables};
